@@ -1,0 +1,1 @@
+"""Python -> Fn: the fence, the rewriter and the tracer."""
