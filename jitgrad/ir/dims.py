@@ -1,0 +1,267 @@
+"""Sizes: what stands in the shape of a type and in an index.
+
+    dim     ::= int | Dim
+    Dim     ::= c + k1 * symbol1 + k2 * symbol2 + ...      an affine form; never a constant (that is an int)
+    symbol  ::= Sym                     the size of an argument, or an integer argument of the program
+              | Opaque(op, dims)        n * m, n // 2, n % 2, min(n, m), max(0, n - 1): equal if written alike
+              | an i64 variable in scope (`core.Var`)
+
+Arithmetic folds, so that equal sizes have equal forms: `n - n + 3` is the int 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+DimLike = Union[int, "Dim"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sym:
+    """A size of the program. One compile serves all its values from `low` on; `example` is the value it was traced at."""
+
+    name: str
+    low: int = 0
+    example: int | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A term that is not affine. Two are equal when they are written alike."""
+
+    op: str
+    args: tuple[DimLike, ...]
+
+    def __repr__(self) -> str:
+        if self.op in INFIX:
+            return INFIX[self.op].join(f"({a})" if isinstance(a, Dim) and not a.atomic else str(a) for a in self.args)
+        return f"{self.op}({', '.join(map(str, self.args))})"
+
+
+class Dim:
+    """An affine form with at least one symbol. Immutable; equal forms are equal."""
+
+    __slots__ = ("_key", "c", "terms")
+
+    def __init__(self, terms: Mapping[Hashable, int], c: int = 0) -> None:
+        self.terms = dict(terms)
+        self.c = c
+        self._key = (frozenset(self.terms.items()), c)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self._key == other._key
+
+    @property
+    def atomic(self) -> bool:
+        """Prints as one name or call, so needs no parentheses."""
+        return not self.c and list(self.terms.values()) == [1] and not _infix(next(iter(self.terms)))
+
+    def __repr__(self) -> str:
+        return form(self, lambda s: getattr(s, "hint", None) or repr(s))
+
+    def __add__(self, other: DimLike) -> DimLike:
+        return combine(self, other, 1)
+
+    def __sub__(self, other: DimLike) -> DimLike:
+        return combine(self, other, -1)
+
+    def __rsub__(self, other: DimLike) -> DimLike:
+        return combine(other, self, -1)
+
+    def __neg__(self) -> DimLike:
+        return combine(0, self, -1)
+
+    def __mul__(self, other: DimLike) -> DimLike:
+        if isinstance(other, int):
+            return affine({s: k * other for s, k in self.terms.items()}, self.c * other)
+        return opaque("mul", *sorted((self, other), key=repr))
+
+    def __floordiv__(self, other: DimLike) -> DimLike:
+        return opaque("floordiv", self, other)
+
+    def __rfloordiv__(self, other: DimLike) -> DimLike:
+        return opaque("floordiv", other, self)
+
+    def __mod__(self, other: DimLike) -> DimLike:
+        return opaque("mod", self, other)
+
+    def __rmod__(self, other: DimLike) -> DimLike:
+        return opaque("mod", other, self)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+FOLD: dict[str, Callable[..., int]] = {
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
+    "min": min,
+    "max": max,
+}
+INFIX = {"mul": "*", "floordiv": "//", "mod": "%"}
+
+
+def _infix(symbol: Any) -> bool:
+    return isinstance(symbol, Opaque) and symbol.op in INFIX
+
+
+def form(d: DimLike, name: Callable[[Any], str]) -> str:
+    """The form as text, with a name for each symbol; also valid Python."""
+    if isinstance(d, int):
+        return str(d)
+    out = ""
+    for s, k in d.terms.items():
+        text = name(s) if not isinstance(s, Opaque) else opaque_text(s, name)
+        if abs(k) != 1:
+            text = f"{abs(k)}*({text})" if _infix(s) else f"{abs(k)}*{text}"
+        elif _infix(s) and (out or k < 0):
+            text = f"({text})"
+        out += (" - " if k < 0 else " + ") + text if out else ("-" if k < 0 else "") + text
+    return out + (f" {'-' if d.c < 0 else '+'} {abs(d.c)}" if d.c else "")
+
+
+def opaque_text(s: Opaque, name: Callable[[Any], str]) -> str:
+    args = [form(a, name) for a in s.args]
+    if s.op not in INFIX:
+        return f"{s.op}({', '.join(args)})"
+    return INFIX[s.op].join(f"({t})" if isinstance(a, Dim) and not a.atomic else t for a, t in zip(s.args, args, strict=True))
+
+
+def affine(terms: Mapping[Hashable, int], c: int = 0) -> DimLike:
+    """The normal form: no zero terms; a constant is an int."""
+    terms = {s: k for s, k in terms.items() if k}
+    return Dim(terms, c) if terms else c
+
+
+def of_symbol(s: Hashable) -> Dim:
+    return Dim({s: 1})
+
+
+def combine(a: DimLike, b: DimLike, k: int) -> DimLike:
+    """a + k * b"""
+    (ta, ca), (tb, cb) = parts(a), parts(b)
+    terms = dict(ta)
+    for s, v in tb.items():
+        terms[s] = terms.get(s, 0) + k * v
+    return affine(terms, ca + k * cb)
+
+
+def parts(d: DimLike) -> tuple[dict[Any, int], int]:
+    return (d.terms, d.c) if isinstance(d, Dim) else ({}, d)
+
+
+def opaque(op: str, *args: DimLike) -> DimLike:
+    """The term op(args), folded where the numbers are known."""
+    if all(isinstance(a, int) for a in args):
+        return FOLD[op](*args)
+    if op in ("min", "max"):
+        return _extremum(op, *args)
+    if op == "mul" and any(isinstance(a, int) for a in args):
+        return args[0] * args[1]
+    if op in ("floordiv", "mod") and args[1] == 1:
+        return args[0] if op == "floordiv" else 0
+    return of_symbol(Opaque(op, args))
+
+
+def _extremum(op: str, a: DimLike, b: DimLike) -> DimLike:
+    """min or max, decided where lower bounds prove the order."""
+    for x, y in ((a, b), (b, a)):
+        bound = low(combine(x, y, -1))
+        if bound is not None and bound >= 0:  # x >= y
+            return x if op == "max" else y
+    return of_symbol(Opaque(op, (a, b)))
+
+
+def smallest(a: DimLike, b: DimLike) -> DimLike:
+    return opaque("min", a, b)
+
+
+def largest(a: DimLike, b: DimLike) -> DimLike:
+    return opaque("max", a, b)
+
+
+def trips(lo: DimLike, hi: DimLike, step: int) -> DimLike:
+    """How often `for i in range(lo, hi, step)` runs (step > 0)."""
+    count = combine(hi, lo, -1)
+    return largest(0, count if step == 1 else opaque("floordiv", count + (step - 1), step))
+
+
+def symbols(d: DimLike) -> Iterator[Any]:
+    """The size symbols and variables of a dim, also those within opaque terms."""
+    for s in d.terms if isinstance(d, Dim) else ():
+        if isinstance(s, Opaque):
+            for a in s.args:
+                yield from symbols(a)
+        else:
+            yield s
+
+
+def substitute(d: DimLike, swap: Callable[[Any], DimLike | None]) -> DimLike:
+    """The dim with `swap(symbol)` in the place of each symbol for which it is not None."""
+    if isinstance(d, int):
+        return d
+    out: DimLike = d.c
+    for s, k in d.terms.items():
+        if isinstance(s, Opaque):
+            new: DimLike | None = opaque(s.op, *[substitute(a, swap) for a in s.args])
+        else:
+            new = swap(s)
+        out = combine(out, of_symbol(s) if new is None else new, k)
+    return out
+
+
+def evaluate(d: DimLike, value: Callable[[Any], int]) -> int:
+    """The number, given the number of each symbol."""
+    if isinstance(d, int):
+        return d
+    return d.c + sum(
+        k * (FOLD[s.op](*[evaluate(a, value) for a in s.args]) if isinstance(s, Opaque) else int(value(s)))
+        for s, k in d.terms.items()
+    )
+
+
+def low(d: DimLike) -> int | None:
+    """A proven lower bound, or None. Upper bounds of symbols are unknown, so -n has none."""
+    if isinstance(d, int):
+        return d
+    total = d.c
+    for s, k in d.terms.items():
+        bound = _symbol_low(s)
+        if bound is None or k < 0:
+            return None
+        total += k * bound
+    return total
+
+
+def _symbol_low(s: Any) -> int | None:
+    if isinstance(s, Sym):
+        return s.low
+    if not isinstance(s, Opaque):
+        return None
+    lows = [low(a) for a in s.args]
+    if s.op == "max":
+        known = [b for b in lows if b is not None]
+        return max(known) if known else None
+    if s.op == "mod":
+        return 0 if lows[1] is not None and lows[1] > 0 else None
+    if any(b is None for b in lows):
+        return None
+    a, b = lows
+    if s.op == "min":
+        return min(a, b)
+    if s.op == "mul":
+        return a * b if a >= 0 and b >= 0 else None
+    return a // s.args[1] if isinstance(s.args[1], int) and s.args[1] > 0 else (0 if a >= 0 and b > 0 else None)
+
+
+def positive(d: DimLike) -> bool:
+    bound = low(d)
+    return bound is not None and bound > 0

@@ -1,0 +1,160 @@
+"""The meaning of a program on NumPy values (the oracle of every test, and `jit=False`), and of a scalar one on sympy symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InternalError
+from .core import Atom, Fn, Let, Lit, Size, Type, Var
+from .dims import Dim, DimLike, Opaque, Sym, evaluate
+
+NUMPY = {
+    "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
+    "u32": np.uint32, "u64": np.uint64, "f32": np.float32, "f64": np.float64,
+}  # fmt: skip
+
+
+def interp(fn: Fn, *args: Any) -> tuple[Any, ...]:
+    """The results of the program. Checks that every value has the type it should have."""
+    with np.errstate(all="ignore"):
+        return _Run(bind_sizes(fn, args)).fn(fn, args)
+
+
+def bind_sizes(fn: Fn, args: Sequence[Any]) -> dict[Sym, int]:
+    """The number of every size symbol: from the shapes of the arguments, and from the integer arguments that bind one.
+
+    A dimension `n` gives n; then one of the form `k*n + ...` with a single unknown gives that unknown.
+    """
+    known: dict[Sym, int] = {}
+    pairs: list[tuple[DimLike, int]] = []
+    for p, a in zip(fn.params, args, strict=True):
+        if p.size is not None:
+            known[p.size] = int(a)
+        pairs += zip(p.type.shape, np.shape(a), strict=True)
+    while True:
+        found = {s: v for d, have in pairs if (hit := _solve(d, have, known)) for s, v in [hit]}
+        if not found:
+            break
+        known.update(found)
+    return known
+
+
+def _solve(d: DimLike, have: int, known: Mapping[Sym, int]) -> tuple[Sym, int] | None:
+    if isinstance(d, int):
+        return None
+    unknown = [s for s in d.terms if isinstance(s, Sym) and s not in known]
+    if len(unknown) != 1 or any(isinstance(s, Opaque) for s in d.terms):
+        return None
+    s = unknown[0]
+    rest = d.c + sum(k * known[t] for t, k in d.terms.items() if t is not s)
+    value, left = divmod(have - rest, d.terms[s])
+    return None if left else (s, value)
+
+
+class _Run:
+    def __init__(self, sizes: Mapping[Sym, int]) -> None:
+        self.sizes = sizes
+
+    def fn(self, fn: Fn, args: Sequence[Any]) -> tuple[Any, ...]:
+        env: dict[Var, Any] = {}
+        for p, a in zip(fn.params, args, strict=True):
+            env[p] = canonical(a, p.type)
+        for let in fn.lets:
+            ins = [self.read(a, env) for a in let.args]
+            bodies = [self.body(f) for f in let.fns]
+            try:
+                out = let.op.numpy(*ins, *bodies, **let.attrs)
+            except Exception as e:
+                if let.where and not getattr(e, "__notes__", None) and hasattr(e, "add_note"):
+                    e.add_note(f'  File "{let.where.file}", line {let.where.line}')
+                raise
+            outs = out if isinstance(out, tuple) else (out,)
+            for o, v in zip(let.outs, outs, strict=True):
+                env[o] = canonical(v, o.type)
+            self.check(let, env)
+        return tuple(self.read(r, env) for r in fn.results)
+
+    def body(self, f: Fn) -> Any:
+        run = lambda *xs: self.fn(f, xs)  # noqa: E731
+        run.fn = f  # type: ignore[attr-defined]
+        return run
+
+    def dim(self, d: DimLike, env: Mapping[Var, Any]) -> int:
+        return evaluate(d, lambda s: self.sizes[s] if isinstance(s, Sym) else env[s])
+
+    def read(self, a: Atom, env: Mapping[Var, Any]) -> Any:
+        if isinstance(a, Var):
+            return env[a]
+        if isinstance(a, Size):
+            return self.dim(a.dim, env)
+        x = NUMPY[a.type.dtype](a.value)
+        return np.full([self.dim(d, env) for d in a.type.shape], x) if a.type.shape else x
+
+    def check(self, let: Let, env: Mapping[Var, Any]) -> None:
+        for o in let.outs:
+            want = tuple(self.dim(d, env) for d in o.type.shape)
+            if np.shape(env[o]) != want:
+                raise InternalError(f"`{let.op.name}` gave the shape {np.shape(env[o])}; its type says {o.type} = {want}")
+
+
+def canonical(v: Any, t: Type) -> Any:
+    """The value in the dtype of its type: an array, or a NumPy scalar."""
+    if t.shape:
+        return np.asarray(v, NUMPY[t.dtype])
+    return NUMPY[t.dtype](v)
+
+
+def interp_sympy(fn: Fn, *args: Any) -> tuple[Any, ...]:
+    """The results on sympy expressions: scalars, and object arrays of them. Straight-line programs only."""
+    sizes = bind_sizes(fn, args)
+
+    def dim(d: DimLike) -> int:
+        return evaluate(d, lambda s: sizes[s])
+
+    def read(a: Atom, env: Mapping[Var, Any]) -> Any:
+        if isinstance(a, Var):
+            return env[a]
+        if isinstance(a, Size):
+            return dim(a.dim)
+        x = exact(a)
+        return np.full([dim(d) for d in a.type.shape], x, dtype=object) if a.type.shape else x
+
+    env = dict(zip(fn.params, args, strict=True))
+    for let in fn.lets:
+        if let.op.construct or (let.op.elementwise and let.op.sympy is None):
+            raise InternalError(f"`{let.op.name}` has no symbolic meaning")
+        ins = [read(a, env) for a in let.args]
+        out = symbolic(let)(*ins, **({} if let.op.elementwise else let.attrs))
+        env.update(zip(let.outs, out if isinstance(out, tuple) else (out,), strict=True))
+    return tuple(read(r, env) for r in fn.results)
+
+
+def exact(a: Lit) -> Any:
+    """The literal as an exact sympy number (0.5 is 1/2), so that results simplify."""
+    import sympy
+
+    if a.type.dtype == "bool":
+        return sympy.true if a.value else sympy.false
+    return sympy.nsimplify(a.value, rational=True) if np.isfinite(a.value) else sympy.sympify(a.value)
+
+
+def symbolic(let: Let) -> Any:
+    if not let.op.elementwise:
+        return let.op.sympy or let.op.numpy
+    f = let.op.sympy
+    return lambda *xs: _elementwise(f, xs)
+
+
+def _elementwise(f: Any, xs: Sequence[Any]) -> Any:
+    if not any(isinstance(x, np.ndarray) for x in xs):
+        return f(*xs)
+    cells = np.broadcast(*xs)
+    out = np.empty(cells.shape, dtype=object)
+    out.flat = [f(*c) for c in cells]
+    return out
+
+
+__all__ = ["Dim", "bind_sizes", "interp", "interp_sympy"]

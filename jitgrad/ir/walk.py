@@ -1,0 +1,120 @@
+"""Ways over a program: what is used, what is dead, the same over nested programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from .build import Value
+from .core import Fn, Let, Var, atom_of, swap_type, type_vars, vars_of
+from .dims import Sym, symbols
+
+
+def uses(let: Let) -> set[Var]:
+    """The variables that a statement needs: in its arguments and in its types (not its own results)."""
+    used = {v for a in let.args for v in vars_of(a)}
+    used |= {v for o in let.outs for v in type_vars(o.type)}
+    return used - set(let.outs)
+
+
+def result_vars(fn: Fn) -> set[Var]:
+    return {v for r in fn.results for v in vars_of(r)}
+
+
+def used_in(fn: Fn) -> set[Var]:
+    """Every variable that the statements, the results, or the types of used parameters mention."""
+    used = result_vars(fn).union(*[uses(let) for let in fn.lets])
+    todo = [p for p in fn.params if p in used]
+    while todo:
+        more = set(type_vars(todo.pop().type)) - used
+        used |= more
+        todo += more
+    return used
+
+
+def needed(fn: Fn) -> Fn:
+    """Without the statements whose results nobody uses, and without the dead parts of constructs."""
+    live, kept = result_vars(fn), []
+    live |= {v for p in fn.params for v in type_vars(p.type)}
+    for let in reversed(fn.lets):
+        if not (live & set(let.outs) or effectful(let)):
+            continue
+        if let.op.trim:
+            let = let.op.trim(let, live)
+        kept.append(let)
+        live |= uses(let)
+    return replace(fn, lets=tuple(reversed(kept)))
+
+
+def effectful(let: Let) -> bool:
+    """Does it, or a statement within it, raise?"""
+    return let.op.effect or any(effectful(inner) for f in let.fns for inner in f.lets)
+
+
+def use_counts(fn: Fn) -> Counter[Var]:
+    """How often each variable is mentioned by statements and results of this level."""
+    count: Counter[Var] = Counter()
+    for let in fn.lets:
+        count.update(v for a in let.args for v in vars_of(a))
+    count.update(v for r in fn.results for v in vars_of(r))
+    return count
+
+
+def definitions(fn: Fn) -> dict[Var, Let]:
+    return {o: let for let in fn.lets for o in let.outs}
+
+
+def everywhere(fn: Fn) -> Iterator[tuple[Fn, Let]]:
+    """Every statement, nested ones too, with the program it stands in."""
+    for let in fn.lets:
+        yield fn, let
+        for f in let.fns:
+            yield from everywhere(f)
+
+
+def map_fns(fn: Fn, f: Callable[[Fn], Fn]) -> Fn:
+    """`f` on every nested program, innermost first, then on the program."""
+    lets = tuple(replace(let, fns=tuple(map_fns(g, f) for g in let.fns)) if let.fns else let for let in fn.lets)
+    return f(replace(fn, lets=lets))
+
+
+def size_symbols(fn: Fn) -> list[Sym]:
+    """The size symbols of a program in the order of their first appearance."""
+    seen: dict[Sym, None] = {}
+
+    def look(t: object) -> None:
+        for d in getattr(t, "shape", ()):
+            seen.update((s, None) for s in symbols(d) if isinstance(s, Sym))
+
+    for p in fn.params:
+        look(p.type)
+        if p.size is not None:
+            seen[p.size] = None
+    for inner, let in everywhere(fn):
+        for a in (*let.args, *let.outs, *inner.params):
+            look(a.type)
+            seen.update((s, None) for s in symbols(getattr(a, "dim", 0)) if isinstance(s, Sym))
+    for r in fn.results:
+        look(r.type)
+        seen.update((s, None) for s in symbols(getattr(r, "dim", 0)) if isinstance(s, Sym))
+    return list(seen)
+
+
+def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> tuple[list[Fn], tuple[Value, ...]]:
+    """Bodies that captured different values, given the same parameters: the first `keep`, then the union."""
+    every = list(dict.fromkeys(v.atom for values in captured for v in values))
+    out = []
+    for fn, values in zip(fns, captured, strict=True):
+        mine = dict(zip((v.atom for v in values), fn.params[keep:], strict=True))
+        for a in every:
+            if a not in mine:
+                mine[a] = Var(a.type, a.hint)
+        for a in every:  # the sizes in the types are those of this body
+            mine[a].type = swap_type(mine[a].type, mine)
+        out.append(replace(fn, params=(*fn.params[:keep], *[mine[a] for a in every])))
+    return out, tuple(map(Value, every))
+
+
+__all__ = ["atom_of", "definitions", "effectful", "everywhere", "map_fns", "needed", "result_vars", "size_symbols"]
+__all__ += ["use_counts", "used_in", "uses", "widen"]

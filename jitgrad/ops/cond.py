@@ -1,0 +1,111 @@
+"""cond: one of two branches; and check: a condition that must hold.
+
+    out, ... = cond[split](predicate, arg, ...) { then(arg, ...), else(arg, ...) }
+
+The first `split` arguments are what `then` captured, the rest what `else` captured.
+
+    check[error, message](predicate)        raises that error where the predicate is False; never dead, never moved
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from ..ir.build import Value, bind, trace_open, value
+from ..ir.core import BOOL, OPS, Fn, Let, Op, Var, swap_type
+from ..ir.walk import needed, used_in
+from .table import need
+
+
+@dataclass(frozen=True)
+class Cond:
+    predicate: Any
+    then: Fn
+    then_args: tuple[Any, ...]
+    other: Fn
+    other_args: tuple[Any, ...]
+
+    @staticmethod
+    def of(let: Let, ins: Sequence[Any] | None = None) -> Cond:
+        args = tuple(let.args if ins is None else ins)
+        k = 1 + let.attrs["split"]
+        return Cond(args[0], let.fns[0], args[1:k], let.fns[1], args[k:])
+
+    @property
+    def branches(self) -> tuple[tuple[Fn, tuple[Any, ...]], tuple[Fn, tuple[Any, ...]]]:
+        return (self.then, self.then_args), (self.other, self.other_args)
+
+    def bind(self, hints: Sequence[str] = ()) -> tuple[Value, ...]:
+        names = hints or [r.hint for r in self.then.results]
+        return bind(
+            OPS["cond"], self.predicate, *self.then_args, *self.other_args,
+            fns=(self.then, self.other), hints=names, split=len(self.then_args),
+        )  # fmt: skip
+
+
+def cond(
+    predicate: Value, then: Callable[[], Any], other: Callable[[], Any], hints: Sequence[str] = ()
+) -> tuple[Value, ...]:
+    """`then()` or `other()`, by the predicate."""
+    a, of_then = trace_open(then, [], "then")
+    b, of_other = trace_open(other, [], "other")
+    return Cond(predicate, a, of_then, b, of_other).bind(hints)
+
+
+def _type(predicate: Any, *rest: Any, split: int) -> tuple[Any, ...]:
+    *args, then, other = rest
+    need(predicate.type == BOOL, "cond", "a bool", (predicate,))
+    sides = []
+    for fn, mine in ((then, args[:split]), (other, args[split:])):
+        env = dict(zip(fn.params, mine, strict=True))
+        sides.append([swap_type(r.type, env) for r in fn.results])
+    need(sides[0] == sides[1], "cond", "branches of one type", (*then.results, *other.results))
+    return tuple(sides[0])
+
+
+def _numpy(predicate: Any, *rest: Any, split: int) -> tuple[Any, ...]:
+    *args, then, other = rest
+    return then(*args[:split]) if predicate else other(*args[split:])
+
+
+def _trim(let: Let, live: set[Var]) -> Let:
+    view = Cond.of(let)
+    ks = [k for k, o in enumerate(let.outs) if o in live]
+    fns, args = [], []
+    for fn, mine in view.branches:
+        body = needed(replace(fn, results=tuple(fn.results[k] for k in ks)))
+        used = used_in(body)
+        at = [k for k, p in enumerate(fn.params) if p in used]
+        fns.append(replace(body, params=tuple(fn.params[k] for k in at)))
+        args.append(tuple(mine[k] for k in at))
+    attrs = {"split": len(args[0])}
+    return replace(let, outs=tuple(let.outs[k] for k in ks), args=(view.predicate, *args[0], *args[1]), attrs=attrs, fns=tuple(fns))
+
+
+OPS["cond"] = Op("cond", _type, _numpy, construct=True, trim=_trim)
+
+
+def check(predicate: Any, message: str, error: str = "IndexOutOfBounds") -> None:
+    """`error`: a class of `jitgrad.errors`, or a built-in exception."""
+    if isinstance(predicate, bool) and predicate:
+        return
+    bind(OPS["check"], value(predicate), error=error, message=message)
+
+
+def error_class(name: str) -> type[Exception]:
+    return getattr(errors, name, None) or getattr(builtins, name)
+
+
+def _check_numpy(predicate: Any, *, error: str, message: str) -> tuple[()]:
+    if not np.all(predicate):
+        raise error_class(error)(message)
+    return ()
+
+
+OPS["check"] = Op("check", lambda p, *, error, message: (), _check_numpy, flat=True, effect=True)
