@@ -95,7 +95,7 @@ def same(a, b) -> bool:
     return a == b and repr(a) == repr(b)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(nested)
 def test_round_trip(x):
     flat, tree = flatten(x)
@@ -108,7 +108,7 @@ def test_round_trip(x):
     assert same(flatten_like(tree, x), flat)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(nested, nested)
 def test_structures_are_equal_exactly_if_the_rest_is(x, z):
     """Replacing every leaf by one and the same thing shows the structure alone."""
