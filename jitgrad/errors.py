@@ -2,14 +2,14 @@
 
     JitgradError
     |-- InternalError                              our bug, never yours: please report it
-    `-- TraceError                                 your program cannot be taken as it is; the message says what to change
+    `-- TraceError                                 your program cannot be taken as it is; the message says why
         |-- SyntaxRefused                          syntax outside the fence
         |-- NoSource                               the text of a function cannot be found
         |-- Unsupported                            a function or an option that jitgrad does not know
         |-- ShapeError          (ValueError)       shapes do not fit
         |-- DTypeError          (TypeError)        an integer where a float is needed, a dtype that is not handled
         |-- ArgumentError       (TypeError, ValueError)     wrong call of a function of jitgrad
-        |   `-- StructureError                     nested arguments that are not what they were, or hold what is no number
+        |   `-- StructureError                     nested arguments that changed, or hold what is no number
         |-- ConcretizationError (TypeError)        a traced value where Python needs the number itself
         |-- AliasError                             which of two arrays is written cannot be known
         |-- EscapedError                           a value used outside the loop, branch or call that made it
@@ -97,7 +97,7 @@ HIDDEN_PACKAGES = frozenset({"jitgrad", "numpy", "numba", "llvmlite", "scipy"})
 
 @dataclass(frozen=True)
 class Where:
-    """A place in the user's source. Columns count UTF-8 bytes from 0, as `ast` and `co_positions` do; None: not known."""
+    """A place in the user's source. Columns count UTF-8 bytes from 0, as in `ast` and `co_positions`; None: unknown."""
 
     filename: str
     lineno: int

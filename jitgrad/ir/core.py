@@ -26,6 +26,7 @@ from .dims import Dim, DimLike, Sym, of_symbol, substitute, symbols
 OPS: dict[str, Op] = {}  # the table of primitives; filled by `jitgrad.ops` at import, read-only afterwards
 
 FLOATS = ("f32", "f64")
+EVERY = -1  # in the facts of an op: every argument alike
 INTS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
 DTYPES = ("bool", *INTS, *FLOATS)
 
@@ -155,8 +156,10 @@ class Op:
     sympy: Callable[..., Any] | None = None  # and again, for the cross-check
     partials: tuple[Callable[..., Any] | None, ...] | None = None  # dy/dx_k = partials[k](y, *xs); None: no derivative
     linear: tuple[tuple[int, ...], ...] = ()  # groups of arguments: the op is linear in each group (multilinear)
-    transposes: Mapping[int, Callable[..., Any]] = field(default_factory=dict)  # k -> (g, *args, **attrs): adjoint of arg k
-    accumulates: Mapping[int, Callable[..., Any]] = field(default_factory=dict)  # k -> (bar, g, *args, **attrs) -> bar
+    # k -> (g, *args, **attrs): the adjoint of argument k; EVERY -> (k, g, *args, **attrs)
+    transposes: Mapping[int, Callable[..., Any]] = field(default_factory=dict)
+    # k -> (bar, g, *args, **attrs): the adjoint of argument k added to what there is of it (bar, or None)
+    accumulates: Mapping[int, Callable[..., Any]] = field(default_factory=dict)
     tangents: Mapping[int, Callable[..., Any]] | None = None  # k -> (t, y, *args, **attrs): linear in t, a program
     definition: Callable[..., Any] | None = None  # the op as a program of other ops: differentiated in its place
     flat: bool = False  # stated: no derivative (integers, comparisons, floor)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.build import Value, apply, size, value
-from ..ir.core import FLOATS, Atom, Type, dim_of, zero_of
+from ..ir.core import EVERY, FLOATS, Atom, Type, dim_of, zero_of
 from ..ir.interp import NUMPY as NUMPY_DTYPE
 from ..ir.dims import DimLike
 from .table import flat, is_index, linear, need
@@ -124,33 +124,20 @@ def _concat_type(*xs: Atom, axis: int) -> Type:
     return Type(xs[0].type.dtype, (*shapes[0][:axis], total, *shapes[0][axis + 1 :]))
 
 
-def _concat_back(k: int) -> Any:
-    def back(g: Value, *xs: Value, axis: int) -> Value:
-        start: DimLike = 0
-        for x in xs[:k]:
-            start = start + x.shape[axis]
-        spec = "".join("s" if a == axis else ":" for a in range(g.rank))
-        return apply("get", g, size(start), size(xs[k].shape[axis]), spec=spec, steps=(1,))
-
-    return back
-
-
-class _EveryPosition(dict):  # type: ignore[type-arg]
-    """Transposes of an op with any number of arguments of one role."""
-
-    def __missing__(self, k: int) -> Any:
-        return _concat_back(k)
-
-    def __contains__(self, k: object) -> bool:
-        return True
+def _concat_back(k: int, g: Value, *xs: Value, axis: int) -> Value:
+    start: DimLike = 0
+    for x in xs[:k]:
+        start = start + x.shape[axis]
+    spec = "".join("s" if a == axis else ":" for a in range(g.rank))
+    return apply("get", g, size(start), size(xs[k].shape[axis]), spec=spec, steps=(1,))
 
 
 _concat = linear(
     "concat",
     _concat_type,
     lambda *xs, axis: np.concatenate(xs, axis),
-    groups=((-1,),),  # every argument, jointly
-    transposes=_EveryPosition(),
+    groups=((EVERY,),),
+    transposes={EVERY: _concat_back},
 )
 
 
