@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
+JOBS   ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1); echo $$((n > 8 ? 8 : n)))
 
 # A file's tests stay on one worker and in order, so that a failure repeats whatever JOBS is.
 PYTEST := $(PY) -m pytest -q --doctest-modules -n $(if $(filter 1,$(JOBS)),0,$(JOBS)) --dist loadfile jitgrad tests
@@ -39,7 +39,7 @@ mutate: $(VENV)/dev.stamp   ## perturb the derivatives one by one: each must fai
 
 clean:           ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
-	find jitgrad tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

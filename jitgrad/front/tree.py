@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import StructureError
+from ..errors import StructureError, raise_at
 
 C = TypeVar("C", bound=type)
 
@@ -68,7 +68,8 @@ class TreeDef:
     def unflatten(self, leaves: Sequence[Any]) -> Any:
         """The nested value of this structure with these leaves."""
         if len(leaves) != self.size:
-            raise StructureError(f"wanted {self.size} leaves for {self!r}, got {len(leaves)}")
+            wanted = f"{self.size} leaves for {self!r}"
+            raise_at(StructureError, "these leaves do not fit the structure", wanted=wanted, got=str(len(leaves)))
         return _close(self.spec, iter(leaves)) if self.spec else leaves[0]
 
     def paths(self, root: str = "x") -> list[str]:
@@ -79,7 +80,8 @@ class TreeDef:
         """A name for each leaf of a tuple of arguments, the parameters having these names."""
         specs = self.spec[2]
         if len(names) != len(specs):
-            raise StructureError(f"wanted a name for each of {len(specs)} arguments, got {list(names)}")
+            wanted = f"one for each of {len(specs)}"
+            raise_at(StructureError, "these names do not fit the arguments", wanted=wanted, got=", ".join(names))
         return [path for name, spec in zip(names, specs, strict=True) for path in _paths(spec, name)]
 
 
@@ -96,7 +98,8 @@ def flatten(x: Any, root: str = "x") -> tuple[list[Any], TreeDef]:
     try:
         spec = _open(x, leaves, MAX_DEPTH)
     except _TooDeep:
-        raise StructureError(_what_is_too_deep(x, root, {})) from None
+        headline, repair = _what_is_too_deep(x, root, {})
+        raise_at(StructureError, headline, repair=repair)
     return leaves, TreeDef(spec, len(leaves))
 
 
@@ -146,10 +149,13 @@ def register(
         try:
             hash(rest)
         except TypeError:
-            raise StructureError(
-                f"what `to_children` of {cls.__qualname__} returns beside the parts must be hashable, got a value of "
-                f"type {type(rest).__qualname__}; arrays and numbers to be passed on belong to the parts"
-            ) from None
+            raise_at(
+                StructureError,
+                f"`to_children` of {cls.__qualname__} returned, beside the parts, what has no hash",
+                wanted="a hashable value",
+                got=f"a value of type {type(rest).__qualname__}",
+                repair="return arrays and numbers as parts, and a list as a tuple",
+            )
         return (tuple(parts), _exact(rest)), list(parts.values())
 
     def close(static: Any, children: list[Any]) -> Any:
@@ -263,9 +269,12 @@ def _kind(cls: type) -> Kind | None:
         kind = _namedtuple_kind(cls)
     elif issubclass(cls, (tuple, list, dict)):
         base = next(b for b in (tuple, list, dict) if issubclass(cls, b))
-        raise StructureError(
-            f"{cls.__module__}.{cls.__qualname__} is a {base.__name__} of its own sort, and how to make one again from "
-            f"its parts is not known; pass a plain {base.__name__}, or say how with jitgrad.register"
+        raise_at(
+            StructureError,
+            f"how to make a {cls.__module__}.{cls.__qualname__} from its parts is not known",
+            wanted=f"a {base.__name__}, or a registered class",
+            got=f"a subclass of {base.__name__}",
+            repair=f"pass a plain {base.__name__}, or say how with jitgrad.register",
         )
     elif is_dataclass(cls):
         kind = _dataclass_kind(cls)
@@ -321,7 +330,7 @@ def _open_like(spec: Spec, x: Any, name: str, leaves: list[Any]) -> None:
     kind = _kind(type(x))
     if kind is not (spec[0] if spec else None):
         wanted = f"a {spec[0].name}" if spec and spec[0] is not NONE else "None" if spec else "a number or an array"
-        raise StructureError(f"{name}: wanted {wanted}, got {_describe(x)}")
+        raise_at(StructureError, f"{name} has another structure", wanted=wanted, got=_describe(x))
     if kind is None:
         leaves.append(x)
         return
@@ -336,9 +345,10 @@ def _open_like(spec: Spec, x: Any, name: str, leaves: list[Any]) -> None:
         found = (("without", missing), ("with", beyond))
         lists = [f"{word} {', '.join(name + p for p in ps)}" for word, ps in found if ps]
         how = " and ".join(lists) or "in another order"
-        raise StructureError(f"{name}: wanted {len(specs)} parts, got {_describe(x)} {how}")
+        wanted = f"a {kind.name} of {len(specs)}"
+        raise_at(StructureError, f"{name} has other parts", wanted=wanted, got=f"{_describe(x)} {how}")
     if got != static:
-        raise StructureError(f"{name}: wanted a {kind.name} with {static!r}, got one with {got!r}")
+        raise_at(StructureError, f"{name} differs beside its parts", wanted=repr(static), got=repr(got))
     for place, s, child in zip(places, specs, children, strict=True):
         _open_like(s, child, name + place, leaves)
 
@@ -350,23 +360,23 @@ def _describe(x: Any) -> str:
     return "None" if kind is NONE else f"a {kind.name} of {len(kind.open(x)[1])}"
 
 
-def _what_is_too_deep(x: Any, name: str, above: dict[int, str]) -> str:
-    """Why `_open` gave up: it follows the first chain that is too long, or the first cycle."""
+def _what_is_too_deep(x: Any, name: str, above: dict[int, str]) -> tuple[str, str]:
+    """Why `_open` gave up, and the repair. It meets the chain that `_open` followed, so it is not longer on its way."""
     kind = _kind(type(x))
     if kind is None:
-        return ""
+        return "", ""
     if id(x) in above:
-        return f"{name} is {above[id(x)]} again: what contains itself has no last leaf; pass it without the cycle"
+        return f"{name} is {above[id(x)]} again: what contains itself has no last leaf", "pass it without the cycle"
     if len(above) == MAX_DEPTH:
         root = next(iter(above.values()))
-        return f"{root} nests deeper than {MAX_DEPTH} levels; pass an array, or a flat list, instead of a chain"
+        return f"{root} nests deeper than {MAX_DEPTH} levels", "pass an array or a flat list instead of a chain"
     static, children = kind.open(x)
     within = {**above, id(x): name}
     for place, child in zip(kind.places(static, len(children)), children, strict=True):
         found = _what_is_too_deep(child, name + place, within)
-        if found:
+        if any(found):
             return found
-    return ""
+    return "", ""
 
 
 def _show(spec: Spec) -> str:
