@@ -276,8 +276,8 @@ REFUSED = [
     (cyclic_list(),         "x[1]['self'][0] is x again: what contains itself has no",  "pass it without the cycle"),
     (cyclic_dict(),         "x[1]['me'] is x[1] again",                                 "pass it without the cycle"),
     (chain(MAX_DEPTH + 1),  "x nests deeper than 200 levels",                           "pass an array or a flat list"),
-    (defaultdict(int),      "how to make a collections.defaultdict from its parts is",  "pass a plain dict, or say how"),
-    (Unhashable(),          "`to_children` of Unhashable returned, beside the parts, what",  "return arrays and numbers"),
+    (defaultdict(int),      "how to make a collections.defaultdict from its parts is", "pass a plain dict, or say how"),
+    (Unhashable(),          "`to_children` of Unhashable returned, beside the parts,", "return arrays and numbers"),
 ]
 # fmt: on
 
