@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import benchmarks
 from benchmarks import peer, race
 from benchmarks.__main__ import HEAD, seconds, table, with_section
 
 ROOT = Path(__file__).parent.parent
 
 
-def slow(x=1.0, by=2e-3):
-    until = time.perf_counter() + by
-    while time.perf_counter() < until:
-        pass
-    return x
+class Clock:
+    """A clock that moves only when a contestant works, so that a busy machine changes nothing."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def worker(self, *costs):
+        turns = itertools.cycle(costs)
+
+        def work():
+            self.now += next(turns)
+            return 1.0
+
+        return work
 
 
-def test_a_race_measures_each_and_keeps_the_absent():
-    row = race("n = 1", slow, {"half as fast": lambda: slow(by=4e-3), "jax": None}, seconds=0.05)
-    assert 2e-3 <= row.ours.best <= row.ours.median and row.ours.ratio == 1.0
-    twice = row.peers["half as fast"]
-    assert twice is not None and twice.best >= 4e-3 and 1.2 < twice.ratio < 4.0
-    assert row.peers["jax"] is None and list(row.peers) == ["half as fast", "jax"]
+def test_a_race_measures_each_and_keeps_the_absent(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(benchmarks, "time", clock)
+    row = race("n = 1", clock.worker(0.01), {"twice": clock.worker(0.03, 0.02, 0.02), "jax": None}, seconds=0.6)
+    assert row.name == "n = 1" and list(row.peers) == ["twice", "jax"] and row.peers["jax"] is None
+    measured = [row.ours, row.peers["twice"]]
+    assert [t.best for t in measured] == pytest.approx([0.01, 0.02])
+    assert [t.median for t in measured] == pytest.approx([0.01, 0.02])
+    assert [t.ratio for t in measured] == pytest.approx([1.0, 2.0])
+
+
+def test_a_quick_contestant_is_called_often_enough_for_the_clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(benchmarks, "time", clock)
+    row = race("tiny", clock.worker(1e-7), {"slow": clock.worker(5e-3)}, seconds=0.1)
+    assert row.ours.best == pytest.approx(1e-7) and row.peers["slow"].ratio == pytest.approx(5e4)
 
 
 # fmt: off
