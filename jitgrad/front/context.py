@@ -1,0 +1,129 @@
+"""The trace that is running: what it asked of the sizes, what it captured, where the user's program is.
+
+A `Trace` lives for one attempt. Where the example shows that two sizes of different form are equal, one symbol is
+solved for the others and the trace starts again with it replaced (`Restart`): so equal sizes have equal forms, and the bodies
+that were written before the discovery need no repair.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HIDDEN_PACKAGES, InternalError
+from ..ir import build
+from ..ir.core import Where
+from ..ir.dims import Dim, DimLike, Sym, substitute
+
+if TYPE_CHECKING:
+    from .guards import Guards
+    from .scope import Scope
+
+_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+# A size question, answered by the example: `dim op number`, with op one of == != < <= > >=.
+SizeGuard = tuple[Dim, str, int]
+
+
+class Restart(BaseException):
+    """Trace again with `symbol` replaced by `dim`. Not an Exception: the user's `except` must not catch it."""
+
+    def __init__(self, symbol: Sym, dim: DimLike) -> None:
+        super().__init__(f"{symbol} = {dim}")
+        self.symbol, self.dim = symbol, dim
+
+
+@dataclass(eq=False)
+class Trace:
+    """One attempt. `replaced`: what earlier attempts found out about the sizes."""
+
+    replaced: dict[Sym, DimLike] = field(default_factory=dict)
+    size_guards: dict[SizeGuard, None] = field(default_factory=dict)
+    numbers: set[int] = field(default_factory=set)  # how many sizes Python took as numbers
+    notes: dict[str, None] = field(default_factory=dict)
+    restart: Restart | None = None  # also where the user's bare `except:` swallowed it
+    record_sizes: bool = False  # comparisons of sizes are recorded, not guarded (the condition of a `while`)
+    scope: Scope = None  # type: ignore[assignment]
+    guards: Guards = None  # type: ignore[assignment]
+
+    def now(self, d: DimLike) -> DimLike:
+        """A size as this attempt knows it."""
+        return substitute(d, self.replaced.get) if self.replaced else d
+
+    def again(self, symbol: Sym, dim: DimLike) -> None:
+        """Leave this attempt: in the next one `dim` stands in the place of `symbol`."""
+        self.restart = Restart(symbol, dim)
+        raise self.restart
+
+    def note(self, text: str) -> None:
+        self.notes[text] = None
+
+
+def replace_symbol(replaced: dict[Sym, DimLike], symbol: Sym, dim: DimLike) -> dict[Sym, DimLike]:
+    """The replacements with one more, which also applies to the old ones."""
+    one = {symbol: dim}
+    return {**{s: substitute(d, one.get) for s, d in replaced.items()}, symbol: dim}
+
+
+def tracing() -> bool:
+    return _trace.get() is not None
+
+
+def current() -> Trace:
+    trace = _trace.get()
+    if trace is None:
+        raise InternalError("a stand-in was used outside of a trace")
+    return trace
+
+
+@contextmanager
+def running(trace: Trace | None) -> Iterator[Trace | None]:
+    """Stand-ins used here belong to `trace`; None: no trace (the transforms, and what they call)."""
+    token = _trace.set(trace)
+    try:
+        yield trace
+    finally:
+        _trace.reset(token)
+
+
+def unbroken(trace: Trace, result: Any) -> Any:
+    """The result of an attempt, unless a restart was asked for and swallowed on its way."""
+    if trace.restart is not None:
+        raise trace.restart
+    return result
+
+
+# ---- the user's line, cheaply: once for each recorded operation
+
+
+def here() -> None:
+    """The statements written from now on belong to the user's line that is running."""
+    build.current().where = line()
+
+
+def line() -> Where | None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _hidden(frame.f_globals.get("__name__") or ""):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    return Where(frame.f_code.co_filename, frame.f_lineno, function=frame.f_code.co_name)
+
+
+_hidden_modules: dict[str, bool] = {}
+
+
+def _hidden(module: str) -> bool:
+    known = _hidden_modules.get(module)
+    if known is None:
+        known = _hidden_modules[module] = module.partition(".")[0] in HIDDEN_PACKAGES
+    return known
+
+
+__all__ = ["Restart", "SizeGuard", "Trace", "current", "here", "line", "replace_symbol", "running"]
+__all__ += ["tracing", "unbroken"]
