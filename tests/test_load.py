@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
-import pickle
-import random
 import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 import traceback
@@ -25,7 +20,6 @@ from jitgrad.emit import cache, start
 from jitgrad.emit.load import Loaded, Text, load
 from jitgrad.errors import InternalError
 
-ROOT = Path(__file__).parents[1]
 X = np.arange(6.0)
 
 SOURCE = '''"""Generated."""
@@ -58,31 +52,6 @@ def expected(a: float = 2.0) -> float:
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("JITGRAD_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-PROBE = f"""
-import json, sys
-import numpy as np
-from jitgrad.emit import cache
-from jitgrad.emit.load import Text, load
-x = np.arange(6.0)
-f = load(Text("total", {SOURCE!r} + "# probe\\n", "(f8[::1], f8[::1], f8)"))
-value = f.entry(x, np.empty(6), 2.0)
-print(json.dumps([cache.compilations, cache.loads, value, f.file, "scipy.linalg" in sys.modules]))
-"""
-
-
-def python(code: str, **environment: str) -> subprocess.Popen:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", code], env=env, stdout=pipe, stderr=pipe, text=True)
-
-
-def result(process: subprocess.Popen) -> list:
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert not err
-    return json.loads(out)
 
 
 # ---- one process ----
@@ -276,16 +245,6 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     assert not old.exists() and new.exists()
 
 
-# ---- several processes ----
-
-
-def test_a_second_process_compiles_nothing(tmp_path):
-    where = {"JITGRAD_CACHE_DIR": str(tmp_path)}
-    assert result(python(PROBE, **where))[:2] == [1, 0]
-    compiled, loaded, value, _, scipy_linalg = result(python(PROBE, PYTHONHASHSEED="7", **where))
-    assert (compiled, loaded) == (0, 1) and value == pytest.approx(expected()) and not scipy_linalg
-
-
 @pytest.mark.parametrize("suffix", [".py", ".bin"])
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: bytes(len(b)), None])
 def test_damaged_files_are_replaced(folder, suffix, damage):
@@ -313,12 +272,6 @@ def forget() -> None:
     module._loaded.clear()
 
 
-def test_a_directory_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    compiled, _, value, file, _ = result(python(PROBE, JITGRAD_CACHE_DIR=str(tmp_path / "file" / "cache")))
-    assert compiled == 1 and value == pytest.approx(expected()) and file.startswith("<jitgrad ")
-
-
 def test_a_directory_that_cannot_be_written(folder, monkeypatch):
     load(text("kept"))
     monkeypatch.setattr("tempfile.mkstemp", refuse)  # also for a user whom no permission stops
@@ -331,109 +284,13 @@ def refuse(*args: object, **kwargs: object) -> None:
     raise PermissionError("read-only file system")
 
 
-def test_concurrent_processes_and_one_killed(tmp_path):
-    where = {"JITGRAD_CACHE_DIR": str(tmp_path)}
-    processes = [python(PROBE, **where) for _ in range(8)]
-    victim = python(PROBE, **where)
-    time.sleep(random.Random().uniform(0.5, 3.0))
-    victim.kill()
-    victim.communicate()
-    for process in processes:
-        compiled, loaded, value, _, _ = result(process)
-        assert compiled + loaded == 1 and value == pytest.approx(expected())
-    assert result(python(PROBE, **where))[:2] == [0, 1]
-
-
-def test_a_changed_helper_is_compiled_anew(tmp_path):
-    package = tmp_path / "helping"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "outer.py").write_text(
-        "import numba\nfrom .inner import (\n    SCALE,\n)\n\n@numba.njit\ndef scaled(x):\n    return SCALE * x\n"
-    )
-    inner = package / "inner.py"
-    code = textwrap.dedent("""
-        import json, sys
-        sys.path.insert(0, WHERE)
-        from jitgrad.emit import cache
-        from jitgrad.emit.load import Text, load
-        f = load(Text("f", "from helping import outer\\ndef f(x):\\n    return outer.scaled(x)\\n", "(f8,)"))
-        print(json.dumps([cache.compilations, f.entry(1.0)]))
-        """).replace("WHERE", repr(str(tmp_path)))
-    seen = []
-    for scale in (2.0, 2.0, 3.0):
-        inner.write_text(f"SCALE = {scale}\n")
-        os.utime(inner, (1e9, 1e9))
-        seen.append(result(python(code, JITGRAD_CACHE_DIR=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1")))
-    assert seen == [[1, 2.0], [0, 2.0], [1, 3.0]]
-
-
-def test_pickle_in_a_fresh_process(folder, tmp_path):
-    f = load(text("pickle"), parallel=False)
-    (tmp_path / "f.pickle").write_bytes(pickle.dumps(f))
-    code = f"""
-import json, pickle
-import numpy as np
-f = pickle.load(open({str(tmp_path / "f.pickle")!r}, "rb"))
-print(json.dumps([f.compiled, f.parallel, f.entry(np.arange(6.0), np.empty(6), 2.0)]))
-"""
-    compiled, parallel, value = result(python(code, JITGRAD_CACHE_DIR=str(folder)))
-    assert not compiled and not parallel and value == pytest.approx(expected())
-
-
-CALLER = """
-import json, sys
-import numpy as np
-import numba
-sys.path.insert(0, WHERE)
-import caller
-from jitgrad.emit import cache
-value = caller.twice(np.arange(6.0), np.empty(6))
-print(json.dumps([cache.compilations, sum(caller.twice.stats.cache_hits.values()), value]))
-"""
-
-
-def test_loaded_machine_code_inside_other_compiled_code(tmp_path):
-    """A user's cached function calls ours: its machine code refers to our module, in the second process too."""
-    (tmp_path / "caller.py").write_text(
-        "import numba\nfrom jitgrad.emit.load import Text, load\n"
-        f"f = load(Text('total', {SOURCE!r}, '(f8[::1], f8[::1], f8)'))\ninner = f.entry\n\n"
-        "@numba.njit(cache=True)\ndef twice(x, y):\n    return 2.0 * inner(x, y, 2.0)\n"
-    )
-    where = {"JITGRAD_CACHE_DIR": str(tmp_path / "cache")}
-    code = CALLER.replace("WHERE", repr(str(tmp_path)))
-    first, second = result(python(code, **where)), result(python(code, **where))
-    assert first[:2] == [1, 0] and second[:2] == [0, 1]
-    assert first[2] == second[2] == pytest.approx(2 * expected())
-
-
-def test_compiled_text_with_matrix_products_and_loops_in_parallel(tmp_path):
-    """What the shortened start leaves out comes when it is needed: BLAS, allocation, threads."""
-    source = (
-        "import numpy as np\nfrom numba import prange\n\n"
-        "def f(a, b):\n    c = np.empty_like(a)\n    np.dot(a, b, c)\n    s = np.zeros(a.shape[0])\n"
-        "    for i in prange(a.shape[0]):\n        s[i] = c[i, 0] + np.sin(b[i, 0])\n    return c, s\n"
-    )
-    code = f"""
-import json
-import numpy as np
-from jitgrad.emit.load import Text, load
-f = load(Text("f", {source!r}, "(f8[:, ::1], f8[:, ::1])"), parallel=True)
-a = np.arange(9.0).reshape(3, 3)
-c, s = f.entry(a, a)
-print(json.dumps([f.compiled, bool(np.allclose(c, a @ a) and np.allclose(s, (a @ a)[:, 0] + np.sin(a[:, 0])))]))
-"""
-    where = {"JITGRAD_CACHE_DIR": str(tmp_path)}
-    assert [result(python(code, **where)) for _ in range(2)] == [[True, True], [False, True]]
-
-
 def test_a_shortened_start_leaves_numba_whole():
     """After it, functions that Numba types through its registries and its BLAS work as they do without it."""
     start.to_compile()
-    f = numba.njit(lambda a: (np.cov(a), np.linalg.inv(a), a @ a, np.sort(a[0]), len({1: a}), str(3)))
+    f = numba.njit(lambda a: (np.linalg.inv(a), np.vdot(a[0], a[1]), a @ a, str(3)))
     a = np.array([[2.0, 1.0], [1.0, 3.0]])
-    cov, inverse, square, ordered, size, name = f(a)
-    np.testing.assert_allclose(cov, np.cov(a))
+    inverse, dot, square, name = f(a)
     np.testing.assert_allclose(inverse, np.linalg.inv(a))
     np.testing.assert_allclose(square, a @ a)
-    assert list(ordered) == [1.0, 2.0] and size == 1 and name == "3"
+    assert dot == 5.0 and name == "3"
+    assert numba.np.arraymath._HAVE_BLAS and numba.np.arraymath.ensure_blas is numba.np.linalg.ensure_blas

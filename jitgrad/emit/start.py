@@ -5,18 +5,27 @@ symbols that the code may call (`to_load`, some milliseconds). To compile: also 
 functions (`to_compile`), without two of its expenses, each about as dear as a compilation: importing
 `scipy.linalg`, which only matrix products need and which Numba imports again when it meets one, and 250 nested
 refreshes of a registry that is being filled. A Numba whose insides have moved starts in its own way.
+
+Note [Names of helpers]
+Numba tells functions of one qualified name apart, closures of one factory say, by a number counted from 1 in every
+process. Machine code from disk brings the numbers of another process along, and where two functions have one
+symbol LLVM silently calls the first that it met: a wrong result (https://github.com/numba/numba/issues/10486).
+Numbers drawn at random do not meet; drawn one by one, they do not meet after a fork either.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import llvmlite.binding as llvm
+from numba.core.bytecode import FunctionIdentity
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.imputils import builtin_registry
 from numba.core.registry import cpu_target
@@ -108,6 +117,10 @@ def _without_nested_refresh() -> Iterator[None]:
     finally:
         del context.refresh
 
+
+# See Note [Names of helpers]. Whoever has put another source of numbers in place had the same reason.
+if isinstance(FunctionIdentity._unique_ids, itertools.count):
+    FunctionIdentity._unique_ids = iter(lambda: secrets.randbits(62), None)  # type: ignore[assignment]
 
 # A fork waits for a compilation in another thread to end: the child would inherit a lock that nobody releases.
 if hasattr(os, "register_at_fork"):
