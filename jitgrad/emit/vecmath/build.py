@@ -19,7 +19,7 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.ir.instructions import FastMathFlags
-from numba.core import types
+from numba.core import cgutils, types
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Real:
 F64 = Real(64, 52, 1023, 2.0**-1022, types.float64, ir.DoubleType(), "f64")
 F32 = Real(32, 23, 127, 2.0**-126, types.float32, ir.FloatType(), "f32")
 _REALS = {str(real.llvm): real for real in (F64, F32)}
-_BOOL = ir.IntType(1)
+_BOOL, _INDEX = ir.IntType(1), ir.IntType(32)
 _LANES = {64: (2, 4, 8), 32: (2, 4, 8, 16)}  # vector lengths that a loop may be widened to
 
 
@@ -239,7 +239,9 @@ def fingerprint() -> str:
     return sha256(b"".join(part.name.encode() + part.read_bytes() for part in parts)).hexdigest()
 
 
-def define(context: Any, module: ir.Module, name: str, real: Real, arity: int, body: Callable[..., Value], attribute: str):
+def define(
+    context: Any, module: ir.Module, name: str, real: Real, arity: int, body: Callable[..., Value], attribute: str
+) -> ir.Function:
     """The LLVM function `name` of `arity` floats, emitted once a module. The fingerprint keeps versions apart."""
     full = f"jitgrad.{fingerprint()[:10]}.{name}.{real.suffix}"
     if full in module.globals:
@@ -289,8 +291,9 @@ def rescue(name: str, y: Value, fallback: Callable[..., Value], *args: Value) ->
 
     one = define(code.context, module, f"rescue.{name}", real, arity, scalar, "noinline")
     lanes = _LANES[real.bits]
+    each = _define_each(module, one, real)
     for n in lanes:
-        _define_lanes(module, one, real, n)
+        _define_lanes(module, one, each, real, n)
     call = code.builder.call(one, [y.llvm, *(a.llvm for a in args)])
     variants = ",".join(f"_ZGV_LLVM_N{n}{'v' * arity}_{one.name}({one.name}.v{n})" for n in lanes)
     for attribute in ("nounwind", "willreturn", "readnone", f'"vector-function-abi-variant"="{variants}"'):
@@ -298,28 +301,46 @@ def rescue(name: str, y: Value, fallback: Callable[..., Value], *args: Value) ->
     return Value(code, call)
 
 
-def _define_lanes(module: ir.Module, one: ir.Function, real: Real, n: int) -> None:
-    """The version of `one` for vectors of n: nothing to do, or lane by lane."""
+def _define_lanes(module: ir.Module, one: ir.Function, each: ir.Function, real: Real, n: int) -> None:
+    """The version of `one` for vectors of n: nothing to do, or `each` of the lanes, through memory."""
     name = f"{one.name}.v{n}"
     if name in module.globals:
         return
-    vector, arity = ir.VectorType(real.llvm, n), len(one.args)
-    function = ir.Function(module, ir.FunctionType(vector, [vector] * arity), name)
+    vector = ir.VectorType(real.llvm, n)
+    function = ir.Function(module, ir.FunctionType(vector, [vector] * len(one.args)), name)
     function.linkage = "linkonce_odr"
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     lost = builder.fcmp_unordered("uno", function.args[0], function.args[0])
     any_of = f"llvm.vector.reduce.or.v{n}i1"
-    reduce = module.globals.get(any_of) or ir.Function(module, ir.FunctionType(_BOOL, [ir.VectorType(_BOOL, n)]), any_of)
-    with builder.if_then(builder.call(reduce, [lost]), likely=False):
-        result: ir.Value = function.args[0]
-        for lane in range(n):
-            at = ir.Constant(ir.IntType(32), lane)
-            y = builder.call(one, [builder.extract_element(a, at) for a in function.args])
-            result = builder.insert_element(result, y, at)
-        builder.ret(result)
+    reduce_or = module.globals.get(any_of) or ir.Function(module, ir.FunctionType(_BOOL, [lost.type]), any_of)
+    with builder.if_then(builder.call(reduce_or, [lost]), likely=False):
+        stored = [builder.alloca(vector) for _ in function.args]
+        for a, p in zip(function.args, stored):
+            builder.store(a, p)
+        builder.call(each, [ir.Constant(_INDEX, n), *(builder.bitcast(p, real.llvm.as_pointer()) for p in stored)])
+        builder.ret(builder.load(stored[0]))
     builder.ret(function.args[0])
     _seal_all(function)
     _keep(module, function)
+
+
+def _define_each(module: ir.Module, one: ir.Function, real: Real) -> ir.Function:
+    """For i < n: y[i] = one(y[i], x[i], ...). One function for all lengths, and small: compile time is its only cost."""
+    name = f"{one.name}.each"
+    if name in module.globals:
+        return module.globals[name]
+    pointers = [real.llvm.as_pointer()] * len(one.args)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_INDEX, *pointers]), name)
+    function.linkage = "linkonce_odr"
+    for attribute in ("noinline", "minsize", "optsize", "nounwind"):
+        function.attributes.add(attribute)
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    with cgutils.for_range(builder, function.args[0]) as loop:
+        at = [builder.gep(p, [loop.index]) for p in function.args[1:]]
+        builder.store(builder.call(one, [builder.load(p) for p in at]), at[0])
+    builder.ret_void()
+    _seal_all(function)
+    return function
 
 
 def _keep(module: ir.Module, function: ir.Function) -> None:

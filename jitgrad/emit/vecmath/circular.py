@@ -9,18 +9,16 @@ from __future__ import annotations
 import math
 
 from . import coefs
-from .build import (
-    F64, Value, clamp, copysign, fabs, fma, libm, muladd, narrow, poly, rescue, select, sqrt, widen,
-)  # fmt: skip
-from .elementary import EXP_TOP, INF, NAN, exp_times, expm1, log_plus, rounded_one_plus
+from .build import F64, Value, clamp, copysign, fabs, fma, libm, muladd, narrow, poly, rescue, select, sqrt, widen
+from .elementary import EXP_TOP, NAN, exp_times, expm1, log_plus, rounded_one_plus
 
 PI_2 = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)  # pi/2 as a sum of three floats
 PI_4 = (0.7853981633974483, 3.061616997868383e-17)
 LARGE_ANGLE = 1e14
 TAN_PI_8 = 0.41421356237309503
 
-# x = n*pi/2 + r + r_lo with abs(r) <= pi/4. n*PI_2[0] cancels against x without rounding inside the fma; what the second
-# part loses is kept in r_lo. The low two bits of n, the quadrant, choose sin or cos, and the sign.
+# x = n*pi/2 + r + r_lo with abs(r) <= pi/4. n*PI_2[0] cancels against x without rounding inside the fma; what the
+# second part loses is kept in r_lo. The low two bits of n, the quadrant, choose sin or cos, and the sign.
 
 
 def _reduce_angle(x: Value) -> tuple[Value, Value | float, Value]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 
 from . import coefs
-from .build import (
-    F64, Value, clamp, copysign, fabs, fma, intrinsic, libm, muladd, narrow, poly, rescue, select, sqrt, widen,
-)  # fmt: skip
+from .build import F64, Value, clamp, copysign, fabs, fma, libm, muladd, narrow, poly, rescue, select, sqrt, widen
+from .build import intrinsic as llvm
 
 INF, NAN = math.inf, math.nan
 LOG2E = 1.4426950408889634
@@ -223,7 +222,7 @@ def _two_sum(a: Value, b: Value) -> tuple[Value, Value]:
 
 
 def _rounding(name: str):
-    return lambda x: intrinsic(name, x)
+    return lambda x: llvm(name, x)
 
 
 floor, ceil, trunc, rint = map(_rounding, ("floor", "ceil", "trunc", "rint"))
@@ -235,11 +234,11 @@ def sign(x: Value) -> Value:
 
 
 def maximum(x: Value, z: Value) -> Value:
-    return intrinsic("maximum", x, z)
+    return llvm("maximum", x, z)
 
 
 def minimum(x: Value, z: Value) -> Value:
-    return intrinsic("minimum", x, z)
+    return llvm("minimum", x, z)
 
 
 # cbrt(m * 2**(3q)) = 2**q * cbrt(m), m in [sqrt(1/2)/2, 2*sqrt(2)], by two of Halley's steps, each tripling the digits.
