@@ -1,8 +1,8 @@
 """The trace that is running: what it asked of the sizes, what it captured, where the user's program is.
 
 A `Trace` lives for one attempt. Where the example shows that two sizes of different form are equal, one symbol is
-solved for the others and the trace starts again with it replaced (`Restart`): so equal sizes have equal forms, and the bodies
-that were written before the discovery need no repair.
+solved for the others and the trace starts again with it replaced (`Restart`): so equal sizes have equal forms, and the
+bodies that were written before the discovery need no repair.
 """
 
 from __future__ import annotations
