@@ -18,7 +18,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +119,7 @@ def _without_nested_refresh() -> Iterator[None]:
 
 # See Note [Names of helpers]. Whoever has put another source of numbers in place had the same reason.
 if isinstance(FunctionIdentity._unique_ids, itertools.count):
-    FunctionIdentity._unique_ids = iter(lambda: secrets.randbits(62), None)  # type: ignore[assignment]
+    FunctionIdentity._unique_ids = iter(lambda: int.from_bytes(os.urandom(7), "little"), None)  # type: ignore[assignment]
 
 # A fork waits for a compilation in another thread to end: the child would inherit a lock that nobody releases.
 if hasattr(os, "register_at_fork"):
