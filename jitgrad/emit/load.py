@@ -197,10 +197,10 @@ def _helper(name: str) -> tuple[str, tuple[str, ...]] | None:
     if spec.origin is None or not spec.has_location:
         return "", ()
     file = Path(spec.origin)
-    if file.stat().st_mtime >= _BORN:
+    if not file.is_file() or file.stat().st_mtime >= _BORN:  # not a file: it is in a zip archive
         return "", ()
     data = file.read_bytes()
-    source = data.decode() if file.suffix == ".py" else ""
+    source = importlib.util.decode_source(data) if file.suffix == ".py" else ""
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
     return hashlib.sha256(data).hexdigest(), tuple(_imports(source, package))
 
