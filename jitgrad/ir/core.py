@@ -19,8 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
+from ..errors import Where
 from .dims import Dim, DimLike, Sym, of_symbol, substitute, symbols
 
 OPS: dict[str, Op] = {}  # the table of primitives; filled by `jitgrad.ops` at import, read-only afterwards
@@ -111,18 +112,6 @@ class Size:
 Atom = Union[Var, Lit, Size]
 
 
-class Where(NamedTuple):
-    """A place in the user's source."""
-
-    file: str
-    line: int
-    col: int | None = None
-    end_col: int | None = None
-    function: str = ""
-
-
-
-
 @dataclass(frozen=True, eq=False)
 class Let:
     outs: tuple[Var, ...]
@@ -152,15 +141,21 @@ class Op:
     name: str
     type: Callable[..., tuple[Type, ...]]  # (atoms, fns, **attrs) -> types of the results; raises ShapeError / DTypeError
     numpy: Callable[..., Any]  # (*values, *fns, **attrs): the meaning, and the oracle of every test
-    source: str | None = None  # elementwise: the meaning as Python text over x, z, w
-    sympy: Callable[..., Any] | None = None  # and again, for the cross-check
-    partials: tuple[Callable[..., Any] | None, ...] | None = None  # dy/dx_k = partials[k](y, *xs); None: no derivative
+    # elementwise: the meaning as Python text over x, z, w, inf, the names of the attributes and those of `emit/vecmath`
+    source: str | None = None
+    source_ints: str | None = None  # where integers are written differently (vecmath knows floats only)
+    sympy: str | Callable[..., Any] | None = None  # and again, in sympy's names, for the cross-check
+    # dy/dx_k = partials[k](y, *xs, **attrs); a None among them: zero
+    partials: tuple[Callable[..., Any] | None, ...] | None = None
     linear: tuple[tuple[int, ...], ...] = ()  # groups of arguments: the op is linear in each group (multilinear)
     # k -> (g, *args, **attrs): the adjoint of argument k; EVERY -> (k, g, *args, **attrs)
     transposes: Mapping[int, Callable[..., Any]] = field(default_factory=dict)
     # k -> (bar, g, *args, **attrs): the adjoint of argument k added to what there is of it (bar, or None)
     accumulates: Mapping[int, Callable[..., Any]] = field(default_factory=dict)
-    tangents: Mapping[int, Callable[..., Any]] | None = None  # k -> (t, y, *args, **attrs): linear in t, a program
+    # k -> (t, y, *args, **attrs): what a tangent of argument k adds to those of the results, a program linear in t; of
+    # several results y is the tuple, and the rule gives a tuple (None: zero). An op may be linear in some arguments and
+    # have tangents for others (solve).
+    tangents: Mapping[int, Callable[..., Any]] | None = None
     definition: Callable[..., Any] | None = None  # the op as a program of other ops: differentiated in its place
     flat: bool = False  # stated: no derivative (integers, comparisons, floor)
     elementwise: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class _Run:
                 out = let.op.numpy(*ins, *bodies, **let.attrs)
             except Exception as e:
                 if let.where and not getattr(e, "__notes__", None) and hasattr(e, "add_note"):
-                    e.add_note(f'  File "{let.where.file}", line {let.where.line}')
+                    e.add_note(f'  File "{let.where.filename}", line {let.where.lineno}')
                 raise
             outs = out if isinstance(out, tuple) else (out,)
             for o, v in zip(let.outs, outs, strict=True):
@@ -124,10 +125,7 @@ def interp_sympy(fn: Fn, *args: Any) -> tuple[Any, ...]:
 
     env = dict(zip(fn.params, args, strict=True))
     for let in fn.lets:
-        if let.op.construct or (let.op.elementwise and let.op.sympy is None):
-            raise InternalError(f"`{let.op.name}` has no symbolic meaning")
-        ins = [read(a, env) for a in let.args]
-        out = symbolic(let)(*ins, **({} if let.op.elementwise else let.attrs))
+        out = symbolic(let)(*[read(a, env) for a in let.args])
         env.update(zip(let.outs, out if isinstance(out, tuple) else (out,), strict=True))
     return tuple(read(r, env) for r in fn.results)
 
@@ -141,11 +139,27 @@ def exact(a: Lit) -> Any:
     return sympy.nsimplify(a.value, rational=True) if np.isfinite(a.value) else sympy.sympify(a.value)
 
 
-def symbolic(let: Let) -> Any:
-    if not let.op.elementwise:
-        return let.op.sympy or let.op.numpy
-    f = let.op.sympy
-    return lambda *xs: _elementwise(f, xs)
+LETTERS = ("x", "z", "w")  # the arguments of a row in its texts
+
+
+def symbolic(let: Let) -> Callable[..., Any]:
+    """The statement as a function of sympy expressions."""
+    op = let.op
+    if op.construct or (op.elementwise and op.sympy is None):
+        raise InternalError(f"`{op.name}` has no symbolic meaning")
+    if isinstance(op.sympy, str):
+        names = (*LETTERS[: len(let.args)], *let.attrs)
+        f = sympy_function(op.sympy, names)
+        return lambda *xs: _elementwise(lambda *c: f(*c, *let.attrs.values()), xs)
+    return partial(op.sympy or op.numpy, **let.attrs)
+
+
+@cache
+def sympy_function(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    """The text as a function of `names`; every other name in it is sympy's."""
+    import sympy
+
+    return eval(f"lambda {', '.join(names)}: {text}", dict(vars(sympy)))
 
 
 def _elementwise(f: Any, xs: Sequence[Any]) -> Any:

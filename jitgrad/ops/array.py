@@ -153,6 +153,7 @@ _cast = linear(
     lambda x, *, dtype: np.asarray(x).astype(NUMPY_DTYPE[dtype])[()],
     transposes={0: lambda g, x, *, dtype: cast(g, x.dtype)},
     elementwise=True,
+    sympy="x",
 )
 
 
@@ -173,7 +174,7 @@ def iota(n: DimLike) -> Value:
     return _iota(size(n))
 
 
-stop = flat("stop_gradient", lambda x: x.type, lambda x: x, sympy=lambda x: x, source="x", elementwise=True)
+stop = flat("stop_gradient", lambda x: x.type, lambda x: x, sympy="x", source="x", elementwise=True)
 
 
 def sum_(x: Value, axes: tuple[int, ...]) -> Value:

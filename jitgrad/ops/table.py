@@ -17,7 +17,6 @@ from ..ir.build import Value, apply
 from ..ir.core import BOOL, DTYPES, FLOATS, I64, INTS, OPS, Atom, Op, Type
 
 ARITHMETIC = (*INTS, *FLOATS)
-LETTERS = "xzw"  # the arguments of a row in its source text
 
 OpFunction = Callable[..., Value]
 
@@ -32,26 +31,27 @@ def declare(op: Op) -> OpFunction:
 def row(
     name: str,
     numpy: Callable[..., Any],
-    sympy: Callable[..., Any] | None,
+    sympy: str | None,
     source: str,
     *partials: Callable[..., Any] | None,
+    ints: str | None = None,
     on: Sequence[tuple[float, float]] = ((-1.5, 1.5),),
     gives: str | None = None,
     takes: Sequence[str] = FLOATS,
 ) -> OpFunction:
     """A scalar function of one to three arguments of one dtype and shape. y: the result; x, z, w: the arguments.
 
-    `partials[k](y, x, ...)` is dy/d(argument k), written in the language it differentiates; without any, the row states
-    that it has no derivative. `on`: the interval from which the tests draw each argument.
+    `source` and `sympy` are texts over these and the names of the attributes; `ints`: the source for integers, where it
+    differs. `partials[k](y, x, ..., **attrs)` is dy/d(argument k), a Value or a Python number; without any, the row
+    states that it has no derivative. `on`: the intervals from which the tests draw the arguments (one: for all).
     """
     facts: dict[str, Any] = {"partials": partials} if partials else {"flat": True}
-    return declare(
-        Op(name, elementwise_type(name, gives, takes), numpy, source, sympy, elementwise=True, samples=tuple(on), **facts)
-    )
+    type = elementwise_type(name, gives, takes)
+    return declare(Op(name, type, numpy, source, ints, sympy, elementwise=True, samples=tuple(on), **facts))
 
 
 def elementwise_type(name: str, gives: str | None, takes: Sequence[str]) -> Callable[..., tuple[Type]]:
-    def type(*atoms: Atom) -> tuple[Type]:
+    def type(*atoms: Atom, **attrs: Any) -> tuple[Type]:
         t = atoms[0].type
         need(all(a.type == t for a in atoms), name, "one dtype and shape", atoms)
         need(t.dtype in takes, name, f"a dtype of {', '.join(takes)}", atoms)
@@ -70,7 +70,8 @@ def linear(
     **more: Any,
 ) -> OpFunction:
     """Linear in each group of arguments. `transposes[k](g, *args, **attrs)` is the adjoint of argument k;
-    `accumulates[k](bar, g, *args, **attrs)` instead adds it to the adjoint already there."""
+    `accumulates[k](bar, g, *args, **attrs)` instead adds it to the adjoint already there. An op may have `tangents`
+    too, as in `program`, for the arguments in which it is not linear."""
     return declare(
         Op(
             name,
@@ -92,8 +93,8 @@ def program(
     definition: Callable[..., Any] | None = None,
     **more: Any,
 ) -> OpFunction:
-    """`tangents[k](t, y, *args, **attrs)`: what the tangent t of argument k adds to the tangent of the result, a program
-    linear in t; the reverse mode transposes it. Or `definition(*args, **attrs)`: the op by other ops."""
+    """`tangents[k](t, y, *args, **attrs)`: what the tangent t of argument k adds to that of the result, a program linear
+    in t; the reverse mode transposes it. Or `definition(*args, **attrs)`: the op by other ops."""
     return declare(Op(name, single(type), numpy, tangents=tangents, definition=definition, **more))
 
 
@@ -121,5 +122,5 @@ def is_index(a: Atom) -> bool:
     return a.type == I64
 
 
-__all__ = ["ARITHMETIC", "BOOL", "DTYPES", "FLOATS", "I64", "INTS", "LETTERS", "Type"]
+__all__ = ["ARITHMETIC", "BOOL", "DTYPES", "FLOATS", "I64", "INTS", "Type"]
 __all__ += ["declare", "flat", "is_index", "linear", "need", "program", "row"]
