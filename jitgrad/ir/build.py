@@ -53,6 +53,14 @@ class Scope:
         self.own.add(v)
         return v
 
+    def parameters(self, like: Sequence[Var]) -> list[Var]:
+        """Parameters like those of another program, whose types may mention each other."""
+        own = {p: Var(p.type, p.hint, p.size) for p in like}
+        self.own.update(own.values())
+        for v in own.values():
+            v.type = self.close(swap_type(v.type, own))
+        return list(own.values())
+
     def atom(self, a: Atom) -> Atom:
         """The atom as it is called here."""
         for v in vars_of(a):
@@ -286,7 +294,7 @@ def trace_open(
     hints = [*hints, *["x"] * (len(params) - len(hints))]
     like = [p if isinstance(p, Var) else Var(p, h) for p, h in zip(params, hints, strict=True)]
     with entered(Scope()) as scope:
-        own = [scope.param(p) for p in like]
+        own = scope.parameters(like)
         return finish(scope, own, f(*map(Value, own)), name)
 
 

@@ -86,7 +86,7 @@ class Printer:
         attrs = f"[{', '.join(f'{k}={v!r}' for k, v in let.attrs.items())}]" if let.attrs else ""
         head = ", ".join(map(self.param, let.outs)) + " = " if let.outs else ""
         text = f"{head}{let.op.name}{attrs}({', '.join(map(self.atom, let.args))})"
-        place = f"  # {os.path.basename(let.where.file)}:{let.where.line}" if let.where else ""
+        place = f"  # {os.path.basename(let.where.filename)}:{let.where.lineno}" if let.where else ""
         self.put(pad, text + (" {" if let.fns else "") + place)
         for f in let.fns:
             self.fn(f, pad + 1)

@@ -1,0 +1,194 @@
+"""Simplifications about cells and shapes: one function for each op, from a statement to a shorter value, or None.
+
+`rw.define(atom)` gives the statement behind a value: (op, arguments, attributes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..ir.affine import differ, within
+from ..ir.build import Value, apply, size
+from ..ir.core import Atom, Let, Lit, Type, dim_of
+from ..ir.dims import DimLike
+from ..ops.array import broadcast, cast, reshape, transpose
+from ..ops.index import axes_of, get, put
+from ..ops.reduce import kept
+
+Rule = Callable[[Any, Let, Sequence[Value]], Value | None]
+
+
+def made_by(rw: Any, a: Atom, name: str) -> tuple[tuple[Atom, ...], Any] | None:
+    """Arguments and attributes of the statement behind `a`, if it is that op."""
+    made = rw.define(a)
+    return (made[1], made[2]) if made is not None and made[0].name == name else None
+
+
+def scalar_index(let_attrs: Any) -> bool:
+    return set(let_attrs["spec"]) == {"i"}
+
+
+def whole(a: Value, index: Sequence[Atom], attrs: Any) -> bool:
+    """Does the index name every cell, in order?"""
+    axes = axes_of(attrs["spec"], attrs.get("steps", ()), index)
+    return all(
+        ax.letter == ":" or (ax.letter == "s" and ax.step == 1 and dim_of(ax.args[0]) == 0 and dim_of(ax.args[1]) == d)
+        for ax, d in zip(axes, a.shape, strict=True)
+    )
+
+
+def _get(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    a, index = ins[0], tuple(v.atom for v in ins[1:])
+    if whole(a, index, let.attrs):
+        return a
+    if isinstance(a.atom, Lit):
+        return Value(Lit(a.atom.value, let.op.type(a.atom, *index, **let.attrs)[0]))
+    if (put_ := made_by(rw, a.atom, "put")) and put_[1] == let.attrs:
+        if put_[0][2:] == index and "a" not in let.attrs["spec"]:
+            return Value(put_[0][1])
+        if scalar_index(let.attrs) and differ([*map(dim_of, put_[0][2:])], [*map(dim_of, index)], rw.ranges):
+            return get(Value(put_[0][0]), *ins[1:], spec=let.attrs["spec"])
+    if (spread := made_by(rw, a.atom, "broadcast")) and not spread[0][0].type.shape:
+        t = let.op.type(a.atom, *index, **let.attrs)[0]
+        return broadcast(Value(spread[0][0]), t.shape, ())
+    if made_by(rw, a.atom, "iota") and let.attrs["spec"] == "i" and within(dim_of(index[0]), a.shape[0], rw.ranges):
+        return ins[1]
+    return None
+
+
+def _put(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    a, v, index = ins[0], ins[1], ins[2:]
+    atoms = tuple(i.atom for i in index)
+    if whole(a, atoms, let.attrs):
+        return v
+    if (read := made_by(rw, v.atom, "get")) and read[1] == let.attrs and read[0] == (a.atom, *atoms):
+        return a
+    before = made_by(rw, a.atom, "put")
+    if before and before[1] == let.attrs and before[0][2:] == atoms and "a" not in let.attrs["spec"]:
+        return put(Value(before[0][0]), v, *index, **let.attrs)
+    return None
+
+
+def _add_at(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    a, v, index = ins[0], ins[1], ins[2:]
+    atoms = tuple(i.atom for i in index)
+    if "a" in let.attrs["spec"]:
+        return None  # cells may repeat
+    if isinstance(a.atom, Lit) and a.atom.has(0.0):
+        return put(a, v, *index, **let.attrs)
+    if isinstance(v.atom, Lit) and v.atom.has(0.0):
+        return a
+    if whole(a, atoms, let.attrs):
+        return a + v
+    before = made_by(rw, a.atom, "put")
+    if before and before[1] == let.attrs and before[0][2:] == atoms:
+        old = Value(before[0][1])
+        return put(Value(before[0][0]), old + v, *index, **let.attrs)
+    return None
+
+
+def _sum(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    x, axes = ins[0], let.attrs["axes"]
+    if spread := made_by(rw, x.atom, "broadcast"):
+        inner, into = Value(spread[0][0]), spread[1]["axes"]
+        if not set(axes) & set(into):  # every summed axis holds copies
+            y = broadcast(inner, tuple(x.shape[k] for k in kept(x, axes)), tuple(kept(x, axes).index(k) for k in into))
+            return y * times(x, axes, y)
+    if isinstance(x.atom, Lit) and x.type.is_real:
+        y = Value(Lit(x.atom.value, Type(x.dtype, tuple(x.shape[k] for k in kept(x, axes)))))
+        return y if x.atom.has(0.0) else y * times(x, axes, y)
+    if all(x.shape[k] == 1 for k in axes):
+        return reshape(x, tuple(x.shape[k] for k in kept(x, axes)))
+    return None
+
+
+def times(x: Value, axes: Sequence[int], like: Value) -> Value:
+    """How many cells each sum has, as a number of the dtype and shape of `like`."""
+    count: DimLike = 1
+    for k in axes:
+        count = count * x.shape[k]
+    return broadcast(cast(size(count), like.dtype), like.shape, ())
+
+
+def _transpose(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    perm = let.attrs["perm"]
+    if perm == tuple(range(len(perm))):
+        return ins[0]
+    if isinstance(ins[0].atom, Lit):
+        return Value(Lit(ins[0].atom.value, Type(ins[0].dtype, tuple(ins[0].shape[k] for k in perm))))
+    if inner := made_by(rw, ins[0].atom, "transpose"):
+        return transpose(Value(inner[0][0]), tuple(inner[1]["perm"][k] for k in perm))
+    return None
+
+
+def _reshape(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    shape = tuple(dim_of(v.atom) for v in ins[1:])
+    if shape == ins[0].shape or isinstance(ins[0].atom, Lit):
+        return reshape(ins[0], shape)
+    if inner := made_by(rw, ins[0].atom, "reshape"):
+        return reshape(Value(inner[0][0]), shape)
+    return None
+
+
+def _broadcast(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    shape, axes = tuple(dim_of(v.atom) for v in ins[1:]), let.attrs["axes"]
+    if shape == ins[0].shape:
+        return ins[0]
+    if isinstance(ins[0].atom, Lit):
+        return Value(Lit(ins[0].atom.value, Type(ins[0].dtype, shape)))
+    if inner := made_by(rw, ins[0].atom, "broadcast"):
+        return broadcast(Value(inner[0][0]), shape, tuple(axes[k] for k in inner[1]["axes"]))
+    return None
+
+
+WIDER = {("f32", "f64"), ("i32", "i64"), ("i32", "f64"), ("bool", "i64"), ("bool", "f64"), ("bool", "f32")}
+
+
+def _cast(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    dtype = let.attrs["dtype"]
+    if ins[0].dtype == dtype:
+        return ins[0]
+    if (inner := made_by(rw, ins[0].atom, "cast")) and inner[0][0].type.dtype == dtype and (dtype, ins[0].dtype) in WIDER:
+        return Value(inner[0][0])
+    return None
+
+
+def _where(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    p, x, z = ins
+    if isinstance(p.atom, Lit):
+        return x if p.atom.value else z
+    if x.atom == z.atom:
+        return x
+    if inner := made_by(rw, p.atom, "not"):
+        return apply("where", Value(inner[0][0]), z, x)
+    return None
+
+
+def _matmul(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    """A transposed operand is a flag, not a copy."""
+    flags = {"ta": let.attrs.get("ta", False), "tb": let.attrs.get("tb", False)}
+    args = list(ins)
+    for k, flag in enumerate(flags):
+        inner = made_by(rw, ins[k].atom, "transpose")
+        r = ins[k].rank
+        if inner and r >= 2 and tuple(inner[1]["perm"]) == (*range(r - 2), r - 1, r - 2):
+            args[k] = Value(inner[0][0])
+            flags[flag] = not flags[flag]
+    return None if args == list(ins) else apply("matmul", *args, **flags)
+
+
+CELLS: dict[str, Rule] = {
+    "get": _get,
+    "put": _put,
+    "add_at": _add_at,
+    "sum": _sum,
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "broadcast": _broadcast,
+    "cast": _cast,
+    "where": _where,
+    "matmul": _matmul,
+}
+
+

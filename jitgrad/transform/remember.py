@@ -1,0 +1,192 @@
+"""What the return sweep of a body remembers and what it recomputes.
+
+The *joint* program of a body is the body and its return sweep in one scope:
+
+    joint: (primal params..., bars of results..., bars of constants gathered so far...)
+        -> (primal results..., new bars...)
+
+Each of its statements is primal, or an adjoint (it depends on a bar). A *need* is a primal value that an adjoint statement
+uses. Literals, the index, constants and sizes are free; elementwise operations and reads can be done again; carries and the
+results of loops, `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut
+between what is gone and the needs (Ford & Fulkerson 1956; for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array
+of rank r 1000^r; among equal cuts the one nearest the needs wins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir.build import Value, again, read
+from ..ir.core import Fn, Let, Var, vars_of
+from ..ir.walk import definitions, uses
+
+Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it where it is replayed
+
+CHEAP = {"broadcast", "transpose", "reshape", "get", "iota", "cast", "concat"}  # reads: done again rather than kept
+
+
+@dataclass(frozen=True)
+class Split:
+    """`saved`: what each iteration of the forward loop remembers, in the order of the program."""
+
+    joint: Fn
+    saved: tuple[Var, ...]
+
+
+def split(joint: Fn, bars: Sequence[Var], free: Iterable[Var], want: Sequence[Any]) -> Split:
+    """`bars`: the parameters that carry adjoints. `free`: what the return sweep has anyway. `want`: its results."""
+    adjoint = dependents(joint, bars)
+    defs = definitions(joint)
+    needs = find_needs(want, defs, adjoint)
+    saved = minimum_cut(needs, defs, set(free) | set(bars))
+    return Split(joint, tuple(v for v in program_order(joint) if v in saved))
+
+
+def dependents(fn: Fn, roots: Iterable[Var]) -> set[Var]:
+    """Everything that depends on the roots."""
+    found = set(roots)
+    for let in fn.lets:
+        if uses(let) & found:
+            found |= set(let.outs)
+    return found
+
+
+def find_needs(want: Sequence[Any], defs: dict[Var, Let], adjoint: set[Var]) -> set[Var]:
+    """The primal values that the adjoint statements behind `want` use."""
+    needs: set[Var] = set()
+    seen: set[Var] = set()
+    todo = [v for a in want for v in vars_of(a)]
+    while todo:
+        v = todo.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        if v not in adjoint:
+            needs.add(v)
+        elif v in defs:
+            todo += uses(defs[v])
+    return needs
+
+
+def recomputable(let: Let) -> bool:
+    """Done again from its arguments rather than remembered: no loop, no reduction, no library call."""
+    return not let.op.effect and (let.op.elementwise or let.op.name in CHEAP)
+
+
+def weight(v: Var) -> int:
+    """In eighths of a scalar: a bool weighs one."""
+    return (1 if v.type.dtype == "bool" else 8) * 1000**v.type.rank
+
+
+INFINITE = 1 << 60
+
+
+def minimum_cut(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> set[Var]:
+    """The lightest set of variables whose values, with `free`, determine the needs.
+
+    The graph has a pair of nodes (v, 0) -> (v, 1) of capacity weight(v) for each variable, and an infinite edge from what
+    `v` is computed from, or from the source if v is gone. Maximum flow by shortest augmenting paths (Edmonds & Karp 1972).
+    """
+    graph = _flow_graph(needs, defs, free)
+    while (path := _augmenting_path(graph)) is not None:
+        room = min(graph[a][b] for a, b in path)
+        for a, b in path:
+            graph[a][b] -= room
+            graph[b][a] = graph[b].get(a, 0) + room
+    reaches_sink = _backwards(graph)
+    nodes = {v for v, side in (k for k in graph if isinstance(k, tuple)) if side == 0}
+    return {v for v in nodes if (v, 1) in reaches_sink and (v, 0) not in reaches_sink}
+
+
+def _flow_graph(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> dict[Any, dict[Any, int]]:
+    graph: dict[Any, dict[Any, int]] = {"source": {}, "sink": {}}
+
+    def edge(a: Any, b: Any, capacity: int) -> None:
+        graph.setdefault(a, {})[b] = capacity
+        graph.setdefault(b, {}).setdefault(a, 0)
+
+    seen: set[Var] = set()
+    todo = [v for v in needs if v not in free]
+    for v in todo:
+        edge((v, 1), "sink", INFINITE)
+    while todo:
+        v = todo.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        edge((v, 0), (v, 1), weight(v))
+        let = defs.get(v)
+        if let is None or not recomputable(let):
+            edge("source", (v, 0), INFINITE)
+            continue
+        for a in uses(let) - free:
+            edge((a, 1), (v, 0), INFINITE)
+            todo.append(a)
+    return graph
+
+
+def _augmenting_path(graph: dict[Any, dict[Any, int]]) -> list[tuple[Any, Any]] | None:
+    before: dict[Any, Any] = {"source": None}
+    queue = deque(["source"])
+    while queue:
+        a: Any = queue.popleft()
+        for b, room in graph[a].items():
+            if room > 0 and b not in before:
+                before[b] = a
+                queue.append(b)
+    if "sink" not in before:
+        return None
+    path, b = [], "sink"
+    while before[b] is not None:
+        path.append((before[b], b))
+        b = before[b]
+    return path
+
+
+def _backwards(graph: dict[Any, dict[Any, int]]) -> set[Any]:
+    """The nodes from which the sink can still be reached: their border is the cut nearest the needs."""
+    seen: set[Any] = {"sink"}
+    queue = deque(["sink"])
+    while queue:
+        b: Any = queue.popleft()
+        for a in graph[b]:
+            if graph[a].get(b, 0) > 0 and a not in seen:
+                seen.add(a)
+                queue.append(a)
+    return seen
+
+
+def program_order(fn: Fn) -> list[Var]:
+    return [*fn.params, *[o for let in fn.lets for o in let.outs]]
+
+
+def emitter(fn: Fn, env: Env) -> Callable[[Any], Value]:
+    """`emit(atom)`: the value of an atom of `fn` here, replaying the statements it needs. `env` knows the rest."""
+    defs = definitions(fn)
+
+    def provide(v: Var) -> None:
+        """An explicit stack: chains of statements may be longer than Python's recursion allows."""
+        todo = [v]
+        while todo:
+            u = todo[-1]
+            if u in env:
+                todo.pop()
+                continue
+            missing = [a for a in uses(defs[u]) if a not in env]
+            if missing:
+                todo += missing
+                continue
+            let = defs[u]
+            for o, out in zip(let.outs, again(let, read(env, let.args)), strict=True):
+                env[o] = out.atom
+            todo.pop()
+
+    def emit(a: Any) -> Value:
+        for v in vars_of(a):
+            provide(v)
+        return read(env, (a,))[0]
+
+    return emit

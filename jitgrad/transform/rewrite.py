@@ -1,0 +1,139 @@
+"""Replaying a program while changing it: the way down into loops, whiles and branches, shared by `simplify` and `hoist`.
+
+A nested body is written again with the *outer* values in the place of its constants, and captures what it still uses. So a
+rewriter sees through scopes: the definition of an outer value, the ranges of the indices around it. On the way a carry that
+no iteration changes becomes a constant, a loop without iterations its initial values, and a branch on a literal that branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..ir.build import Scope, Value, current, replay, trace, trace_open
+from ..ir.core import I64, Atom, Fn, Let, Lit, dim_of
+from ..ir.dims import DimLike
+from ..ir.walk import needed, widen
+from ..ops.cond import Cond
+from ..ops.loop import Loop
+from ..ops.while_ import While
+
+Outs = Sequence[Value]
+
+
+class Rewriter:
+    """One body being rewritten. Subclasses say what becomes of a plain statement, and how a body's rewriter is made."""
+
+    def __init__(self, fn: Fn, parent: Rewriter | None = None, kind: str = "root") -> None:
+        self.fn, self.parent, self.kind = fn, parent, kind
+        self.scope: Scope | None = None
+        self.ranges: dict[Any, tuple[DimLike, DimLike]] = parent.ranges if parent else {}
+
+    def statement(self, let: Let, ins: Outs) -> Outs:
+        raise NotImplementedError
+
+    def wrote(self, let: Let, ins: Outs, outs: Outs) -> None:
+        """A construct has been written again."""
+
+    def child(self, fn: Fn, kind: str) -> Rewriter:
+        return type(self)(fn, self, kind)
+
+    def run(self, *args: Any) -> tuple[Value, ...]:
+        """Write the body here."""
+        self.scope = current()
+        return replay(self.fn, *args, each=self.each)
+
+    def each(self, let: Let, ins: Outs) -> Outs:
+        way = _CONSTRUCTS.get(let.op.name)
+        return way(self, let, ins) if way else self.statement(let, ins)
+
+
+def rewritten(fn: Fn, make: Callable[[Fn], Rewriter]) -> Fn:
+    return needed(trace(lambda *xs: make(fn).run(*xs), fn.params, fn.name))
+
+
+def _unchanged(carries: Sequence[Any], nexts: Sequence[Atom], init: Outs) -> list[bool]:
+    """Carries that come out of every iteration as they went in."""
+    return [
+        r is p or (isinstance(r, Lit) and r == a.atom) for p, r, a in zip(carries, nexts, init, strict=True)
+    ]
+
+
+def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
+    view = Loop.of(let, ins)
+    c = view.count
+    lo, hi = dim_of(view.lo.atom), dim_of(view.hi.atom)
+    if isinstance(lo, int) and isinstance(hi, int) and hi <= lo and not view.rows:
+        return view.init
+    same = _unchanged(view.carries, view.nexts, view.init)
+    keep = [k for k in range(c) if not same[k]]
+    child = self.child(view.body, "loop")
+
+    def step(i: Value, *state: Value) -> tuple[Value, ...]:
+        child.ranges = {**self.ranges, i.atom: (lo, hi)}
+        now = dict(zip(keep, state, strict=True))
+        out = child.run(i, *[now.get(k, view.init[k]) for k in range(c)], *view.consts)
+        return (*[out[k] for k in keep], *out[c:])
+
+    hints = [view.index.hint, *[view.carries[k].hint for k in keep]]
+    body, captured = trace_open(step, [I64, *[view.init[k].type for k in keep]], view.body.name, hints)
+    init = tuple(view.init[k] for k in keep)
+    last, rows = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse).bind([let.outs[k].hint for k in keep])
+    done = dict(zip(keep, last, strict=True))
+    outs = (*[done.get(k, view.init[k]) for k in range(c)], *rows)
+    self.wrote(let, ins, outs)
+    return outs
+
+
+def _while(self: Rewriter, let: Let, ins: Outs) -> Outs:
+    view = While.of(let, ins)
+    c = view.count
+    types = [a.type for a in view.init]
+    sides = []
+    for fn in (view.test, view.body):
+        child = self.child(fn, "while")
+        hints = [p.hint for p in fn.params[:c]]
+        sides.append(trace_open(lambda *s, child=child: child.run(*s, *view.consts), types, fn.name, hints))
+    fns, captured = widen([needed(fn) for fn, _ in sides], [values for _, values in sides], keep=c)
+    last, count, rows = While(fns[0], fns[1], view.init, captured).bind([o.hint for o in let.outs[:c]])
+    outs = (*last, count, *rows)
+    self.wrote(let, ins, outs)
+    return outs
+
+
+def _cond(self: Rewriter, let: Let, ins: Outs) -> Outs:
+    view = Cond.of(let, ins)
+    if isinstance(view.predicate.atom, Lit):
+        fn, args = view.branches[0 if view.predicate.atom.value else 1]
+        inlined = self.child(fn, self.kind)
+        inlined.ranges = self.ranges
+        return inlined.run(*args)
+    sides = []
+    for fn, args in view.branches:
+        child = self.child(fn, "branch")
+        sides.append(trace_open(lambda child=child, args=args: child.run(*args), [], fn.name))
+    equal = [_outer(sides[0], k) is not None and _outer(sides[0], k) == _outer(sides[1], k) for k in range(len(let.outs))]
+    ks = [k for k, same in enumerate(equal) if not same]
+    (a, of_a), (b, of_b) = sides
+    written: Outs = ()
+    if ks or any(inner.op.effect for fn in (a, b) for inner in fn.lets):
+        a, b = (needed(replace(fn, results=tuple(fn.results[k] for k in ks))) for fn in (a, b))
+        written = Cond(view.predicate, a, of_a, b, of_b).bind([let.outs[k].hint for k in ks])
+    done = dict(zip(ks, written, strict=True))
+    outs = tuple(done[k] if k in done else Value(_outer(sides[0], k)) for k in range(len(let.outs)))  # type: ignore[arg-type]
+    self.wrote(let, ins, outs)
+    return outs
+
+
+def _outer(side: tuple[Fn, Sequence[Value]], k: int) -> Atom | None:
+    """The result k of a branch, if it is a literal or a value of the enclosing scope: as that is called there."""
+    fn, captured = side
+    r = fn.results[k]
+    if isinstance(r, Lit):
+        return r if not r.type.shape else None
+    names = dict(zip(fn.params, captured, strict=True))
+    return names[r].atom if r in names else None  # type: ignore[index]
+
+
+_CONSTRUCTS: dict[str, Callable[[Rewriter, Let, Outs], Outs]] = {"loop": _loop, "while": _while, "cond": _cond}

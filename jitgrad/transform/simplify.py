@@ -1,0 +1,232 @@
+"""Algebra, common subexpressions, dead code: what cleans up after every rule, once, for all of them.
+
+A scalar rule is a pair of programs, tested by running both sides; it holds for arrays too (literals fill their shape). The
+rules about cells and shapes are functions, one for each op. `0 * x` is not 0: x may be infinite. An absent derivative never
+reaches this pass, because it was never written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..ir.build import Value, again, literal, replay, trace
+from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
+from ..ir.interp import NUMPY
+from ..ir.walk import everywhere, use_counts
+from ..ops.scalar import not_
+from .cells import CELLS
+from .rewrite import Outs, Rewriter, rewritten
+
+# ---- the rules: left side, right side; `once`: only where the inner value has no other use
+
+Side = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    left: Side
+    right: Side
+    once: bool = False
+
+
+# fmt: off
+RULES = [
+    Rule(lambda x: x + 0.0,             lambda x: x),
+    Rule(lambda x: 0.0 + x,             lambda x: x),
+    Rule(lambda x: x - 0.0,             lambda x: x),
+    Rule(lambda x: 0.0 - x,             lambda x: -x),
+    Rule(lambda x: x * 1.0,             lambda x: x),
+    Rule(lambda x: 1.0 * x,             lambda x: x),
+    Rule(lambda x: x / 1.0,             lambda x: x),
+    Rule(lambda x: x * -1.0,            lambda x: -x),
+    Rule(lambda x: -1.0 * x,            lambda x: -x),
+    Rule(lambda x: -(-x),               lambda x: x),
+    Rule(lambda x, z: x + -z,           lambda x, z: x - z),
+    Rule(lambda x, z: -x + z,           lambda x, z: z - x),
+    Rule(lambda x, z: x - -z,           lambda x, z: x + z),
+    Rule(lambda x, z: -(x - z),         lambda x, z: z - x,         once=True),
+    Rule(lambda x, z: -x * z,           lambda x, z: -(x * z),      once=True),
+    Rule(lambda x, z: x * -z,           lambda x, z: -(x * z),      once=True),
+    Rule(lambda x, z: -x / z,           lambda x, z: -(x / z),      once=True),
+    Rule(lambda x, z: (1.0 / x) * z,    lambda x, z: z / x,         once=True),
+    Rule(lambda x, z: z * (1.0 / x),    lambda x, z: z / x,         once=True),
+]
+BOOL_RULES = [
+    Rule(lambda p: not_(not_(p)),       lambda p: p),
+]
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A rule as two programs, and the statement that the left one ends in."""
+
+    left: Fn
+    right: Fn
+    once: bool
+
+    @property
+    def root(self) -> Op:
+        return self.left.lets[-1].op
+
+
+@cache
+def patterns() -> dict[str, list[Pattern]]:
+    """The rules by the op that their left side ends in."""
+    table: dict[str, list[Pattern]] = {}
+    for rules, t in ((RULES, F64), (BOOL_RULES, Type("bool"))):
+        for rule in rules:
+            names = rule.left.__code__.co_varnames[: rule.left.__code__.co_argcount]
+            left, right = (trace(side, [t] * len(names), "rule", names) for side in (rule.left, rule.right))
+            pattern = Pattern(left, right, rule.once)
+            table.setdefault(pattern.root.name, []).append(pattern)
+    return table
+
+
+COMMUTATIVE = {"add", "mul", "maximum", "minimum", "eq", "ne", "and", "or", "xor"}
+Key = tuple[Any, ...]
+
+
+def key_of(op: Op, args: Sequence[Atom], attrs: Any) -> Key:
+    """Equal keys: equal values."""
+    names = tuple(sorted(map(hash, args))) if op.name in COMMUTATIVE else ()
+    return (op.name, names or tuple(args), tuple(sorted(attrs.items())), frozenset(args) if names else ())
+
+
+class Simplifier(Rewriter):
+    def __init__(self, fn: Fn, parent: Simplifier | None = None, kind: str = "root") -> None:
+        super().__init__(fn, parent, kind)
+        self.defs: dict[Var, tuple[Let, tuple[Atom, ...]]] = {}  # what is known of the variables written so far
+        self.seen: dict[Key, Outs] = {}
+        self.uses: dict[Var, int] = {}
+        self.counts = use_counts(fn)
+
+    def chain(self) -> Any:
+        """This body's rewriter and those around it."""
+        at: Any = self
+        while at is not None:
+            yield at
+            at = at.parent
+
+    def define(self, v: Atom) -> tuple[Op, tuple[Atom, ...], Any] | None:
+        """The statement that made a variable: op, arguments, attributes."""
+        for at in self.chain():
+            if v in at.defs:
+                let, args = at.defs[v]
+                return let.op, args, let.attrs
+        return None
+
+    def used_once(self, v: Atom) -> bool:
+        return sum(at.uses.get(v, 0) for at in self.chain()) <= 1
+
+    def statement(self, let: Let, ins: Outs) -> Outs:
+        atoms = tuple(v.atom for v in ins)
+        new = self.shorter(let, ins, atoms)
+        if new is not None:
+            self.note_uses(let, new)
+            return new
+        key = key_of(let.op, atoms, let.attrs)
+        for at in self.chain():
+            if key in at.seen and not let.op.effect:
+                self.note_uses(let, at.seen[key])
+                return at.seen[key]
+        outs = again(let, ins)
+        self.seen[key] = outs
+        for v in outs:
+            self.defs[v.atom] = (let, atoms)  # type: ignore[index]
+        self.note_uses(let, outs)
+        return outs
+
+    def note_uses(self, let: Let, outs: Outs) -> None:
+        for o, v in zip(let.outs, outs, strict=True):
+            if isinstance(v.atom, Var):
+                self.uses[v.atom] = self.uses.get(v.atom, 0) + self.counts[o]
+
+    def shorter(self, let: Let, ins: Outs, atoms: Sequence[Atom]) -> Outs | None:
+        """The same value said more simply, or None."""
+        folded = fold(let, atoms)
+        if folded is not None:
+            return [Value(folded)]
+        for pattern in patterns().get(let.op.name, ()):
+            found = match(pattern, atoms, self)
+            if found is not None:
+                return list(replay(typed(pattern.right, let.outs[0].type.dtype, ins), *found, each=self.each))
+        rule = CELLS.get(let.op.name)
+        new = rule(self, let, ins) if rule else None
+        return None if new is None else [new]
+
+    def wrote(self, let: Let, ins: Outs, outs: Outs) -> None:
+        self.note_uses(let, outs)
+
+
+def typed(right: Fn, dtype: str, ins: Outs) -> Fn:
+    """The right side of a rule for arrays: its literals fill their shape."""
+    like = Type(dtype, ins[0].shape)
+    lets = [
+        Let(
+            tuple(o for o in let.outs),
+            let.op,
+            tuple(literal(a.value, like) if isinstance(a, Lit) else a for a in let.args),
+            let.attrs,
+        )
+        for let in right.lets
+    ]
+    results = tuple(literal(r.value, like) if isinstance(r, Lit) else r for r in right.results)
+    return Fn(right.name, right.params, tuple(lets), results)
+
+
+def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value] | None:
+    """The values of the pattern's parameters for which its root has these arguments, or None."""
+    inner = {let.outs[0]: let for let in pattern.left.lets[:-1]}
+    found: dict[Var, Atom] = {}
+
+    def same(want: Atom, have: Atom) -> bool:
+        if isinstance(want, Lit):
+            return isinstance(have, Lit) and have.type.is_real and have.has(want.value)
+        if want in inner:
+            made = rw.define(have)
+            if made is None or made[0] is not inner[want].op or (pattern.once and not rw.used_once(have)):
+                return False
+            return all(map(same, inner[want].args, made[1]))
+        return found.setdefault(want, have) == have  # type: ignore[arg-type]
+
+    if not all(map(same, pattern.left.lets[-1].args, atoms)):
+        return None
+    return [Value(found[p]) for p in pattern.left.params]
+
+
+def fold(let: Let, atoms: Sequence[Atom]) -> Lit | None:
+    """An elementwise op of literals is a literal, where the result is finite."""
+    if not let.op.elementwise or not atoms or not all(isinstance(a, Lit) for a in atoms):
+        return None
+    with np.errstate(all="ignore"):
+        y = let.op.numpy(*[NUMPY[a.type.dtype](a.value) for a in atoms], **let.attrs)  # type: ignore[union-attr]
+    t = Type(let.outs[0].type.dtype, atoms[0].type.shape)
+    y = NUMPY[t.dtype](y)
+    if t.dtype in FLOATS and not math.isfinite(y):
+        return None
+    return Lit(y.item(), t)
+
+
+def simplify(fn: Fn) -> Fn:
+    """Until nothing changes."""
+    size = statements(fn)
+    for _ in range(8):
+        fn = rewritten(fn, Simplifier)
+        before, size = size, statements(fn)
+        if size == before:
+            break
+    return fn
+
+
+def statements(fn: Fn) -> int:
+    return sum(1 for _ in everywhere(fn))
+
+
+__all__ = ["BOOL_RULES", "RULES", "Simplifier", "simplify"]
