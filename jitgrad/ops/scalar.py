@@ -103,9 +103,9 @@ expit = row("expit", special("expit"), "1 / (1 + exp(-x))", "sigmoid(x)", lambda
 # ---- circular and hyperbolic
 sin   = row("sin",   np.sin,     "sin(x)",   "sin(x)",   lambda y, x: cos(x))
 cos   = row("cos",   np.cos,     "cos(x)",   "cos(x)",   lambda y, x: -sin(x))
-tan   = row("tan",   np.tan,     "tan(x)",   "tan(x)",   lambda y, x: 1.0 + y * y,                          on=(INSIDE,))
-asin  = row("asin",  np.arcsin,  "asin(x)",  "asin(x)",  lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),    on=(INSIDE,))
-acos  = row("acos",  np.arccos,  "acos(x)",  "acos(x)",  lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),   on=(INSIDE,))
+tan   = row("tan",   np.tan,     "tan(x)",   "tan(x)",   lambda y, x: 1.0 + y * y,                         on=(INSIDE,))
+asin  = row("asin",  np.arcsin,  "asin(x)",  "asin(x)",  lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),   on=(INSIDE,))
+acos  = row("acos",  np.arccos,  "acos(x)",  "acos(x)",  lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),  on=(INSIDE,))
 atan  = row("atan",  np.arctan,  "atan(x)",  "atan(x)",  lambda y, x: 1.0 / (1.0 + x * x))
 atan2 = row("atan2", np.arctan2, "atan2(x, z)", "atan2(x, z)",
             lambda y, x, z: z * (1.0 / (x * x + z * z)), lambda y, x, z: -(x * (1.0 / (x * x + z * z))))
@@ -114,11 +114,11 @@ cosh  = row("cosh",  np.cosh,    "cosh(x)",  "cosh(x)",  lambda y, x: sinh(x))
 tanh  = row("tanh",  np.tanh,    "tanh(x)",  "tanh(x)",  lambda y, x: 1.0 - y * y)
 asinh = row("asinh", np.arcsinh, "asinh(x)", "asinh(x)", lambda y, x: 1.0 / sqrt(1.0 + x * x))
 acosh = row("acosh", np.arccosh, "acosh(x)", "acosh(x)", lambda y, x: 1.0 / sqrt((x - 1.0) * (x + 1.0)), on=(OVER_1,))
-atanh = row("atanh", np.arctanh, "atanh(x)", "atanh(x)", lambda y, x: 1.0 / ((1.0 - x) * (1.0 + x)),        on=(INSIDE,))
+atanh = row("atanh", np.arctanh, "atanh(x)", "atanh(x)", lambda y, x: 1.0 / ((1.0 - x) * (1.0 + x)),       on=(INSIDE,))
 
 # ---- special functions
 erf     = row("erf",     special("erf"),     "erf(x)",      "erf(x)",     lambda y, x: SLOPE_OF_ERF * exp(-(x * x)))
-erfc    = row("erfc",    special("erfc"),    "erfc(x)",     "erfc(x)",    lambda y, x: -SLOPE_OF_ERF * exp(-(x * x)))
+erfc    = row("erfc",    special("erfc"),    "erfc(x)",     "erfc(x)",   lambda y, x: -SLOPE_OF_ERF * exp(-(x * x)))
 gammaln = row("gammaln", special("gammaln"), "loggamma(x)", "lgamma(x)",  lambda y, x: digamma(x), on=(POSITIVE,))
 digamma = row("digamma", special("digamma"), "digamma(x)",  "digamma(x)", lambda y, x: polygamma(x, n=1), on=(POSITIVE,))
 polygamma = row("polygamma", lambda x, *, n: special("polygamma")(n, x), "polygamma(n, x)", "polygamma(n, x)",
