@@ -14,32 +14,28 @@ class IRError(InternalError):
 
 def verify(fn: Fn) -> Fn:
     """The program itself, if it is well formed."""
-    seen: set[Var] = set()
-    _fn(fn, seen, fn)
+    _fn(fn, fn)
     return fn
 
 
-def _fn(fn: Fn, seen: set[Var], root: Fn) -> None:
-    """`seen`: every variable bound anywhere so far. A nested program sees only its own."""
-    bound: set[Var] = set()
-    for p in fn.params:
-        _need(p not in seen, f"the parameter `{p.hint}` of `{fn.name}` is bound twice", root)
-        bound.add(p)
-        seen.add(p)
+def _fn(fn: Fn, root: Fn) -> None:
+    """A nested program sees only its own variables (so two statements may share a body)."""
+    bound: set[Var] = set(fn.params)
+    _need(len(bound) == len(fn.params), f"a parameter of `{fn.name}` is bound twice", root)
     for p in fn.params:
         _need(set(type_vars(p.type)) <= bound, f"the type of `{p.hint}` of `{fn.name}` mentions an unbound variable", root)
         _need(p.type.dtype in DTYPES, f"`{p.hint}` has the unknown dtype {p.type.dtype}", root)
     for k, let in enumerate(fn.lets):
-        _let(let, f"statement {k} (`{let.op.name}`) of `{fn.name}`", bound, seen, root)
+        _let(let, f"statement {k} (`{let.op.name}`) of `{fn.name}`", bound, root)
     for r in fn.results:
         loose = [v.hint for v in vars_of(r) if v not in bound]
         _need(not loose, f"the return of `{fn.name}` uses unbound variables {loose}", root)
 
 
-def _let(let: Let, at: str, bound: set[Var], seen: set[Var], root: Fn) -> None:
+def _let(let: Let, at: str, bound: set[Var], root: Fn) -> None:
     loose = [v.hint for v in uses(let) if v not in bound]
     _need(not loose, f"{at} uses unbound variables {loose}", root)
-    _need(not seen & set(let.outs), f"{at} rebinds a variable", root)
+    _need(not bound & set(let.outs), f"{at} rebinds a variable", root)
     try:
         want = let.op.type(*let.args, *let.fns, **let.attrs)
     except InternalError as e:
@@ -50,9 +46,8 @@ def _let(let: Let, at: str, bound: set[Var], seen: set[Var], root: Fn) -> None:
         t = swap_type(w.type if isinstance(w, Var) else w, own)
         _need(t == o.type, f"{at} has a result of type {o.type} but its rule gives {t}", root)
     bound |= set(let.outs)
-    seen |= set(let.outs)
     for f in let.fns:
-        _fn(f, seen, root)
+        _fn(f, root)
 
 
 def _need(ok: bool, message: str, root: Fn) -> None:

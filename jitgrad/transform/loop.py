@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NotDifferentiable
 from ..ir.build import Value, bind, size, trace, trace_open, value
 from ..ir.core import I64, Fn, Let, Type, Var, dim_of, swap_dim, swap_type, type_vars
-from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, smallest, symbols
+from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols
 from ..ir.walk import widen
 from ..ops.array import zeros_like
 from ..ops.index import get, put
@@ -29,7 +28,7 @@ from ..ops.loop import Loop, loop
 from ..ops.while_ import While
 from .activity import carried
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, sweep
-from .remember import Split, emitter, split
+from .remember import emitter, split
 from .simplify import simplify
 
 
@@ -148,9 +147,7 @@ def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) 
     rows = [k for k in range(c, len(out_on)) if out_on[k]]
     consts = [p + c + k for k in range(len(view.consts)) if want[h + c + k]]
     joint = make_joint(view.body, [*[False] * p, *carries, *want[h + c :]], state, rows, consts)
-    free = (*joint.primal[:p], *joint.primal[p + c :])
-    plan = split(joint.fn, (*joint.state_bars, *joint.row_bars, *joint.accs), free, joint.new_bars)
-    keep = Keeper(kind, view, joint, plan)
+    keep = Keeper(kind, view, joint)
     last, middle, all_rows = keep.forward()
     n_rows = len(view.rows)
     outs = (*last, *middle, *all_rows[:n_rows])
@@ -171,22 +168,26 @@ def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) 
 class Keeper:
     """The forward loop that remembers, and the backward loop that reads it back."""
 
-    def __init__(self, kind: Kind, view: Any, joint: Joint, plan: Split) -> None:
-        self.kind, self.view, self.joint, self.plan = kind, view, joint, plan
-        self.bounds = [self._bounds(v.type) for v in plan.saved]
+    def __init__(self, kind: Kind, view: Any, joint: Joint) -> None:
+        self.kind, self.view, self.joint = kind, view, joint
+        p, c = kind.params, view.count
+        self.consts = joint.primal[p + c :]
+        bars = (*joint.state_bars, *joint.row_bars, *joint.accs)
+        free = (*joint.primal[:p], *self.consts)
+        self.saved = split(joint.fn, bars, free, joint.new_bars, lambda t: self.stored(t) is not None)
+        self.types = [self.stored(v.type) for v in self.saved]
 
-    def _bounds(self, t: Type) -> Type:
-        """The type in which a remembered value is stored: sizes that change from trip to trip become their bound."""
-        inside = {*self.joint.fn.params, *[o for let in self.joint.fn.lets for o in let.outs]}
-        inside -= set(self.joint.primal[self.kind.params + self.view.count :])
-        if not inside & set(type_vars(t)):
+    def stored(self, t: Type) -> Type | None:
+        """The type of a row that holds such a value: sizes that change from trip to trip become their bound. None: no bound."""
+        outside = {*self.consts, *self.joint.primal[: self.kind.params]}
+        if not set(type_vars(t)) <= outside:
+            return None
+        if not self.kind.params or self.joint.primal[0] not in set(type_vars(t)):
             return t
-        if self.kind is not LOOP:
-            raise NotDifferentiable("an array whose size changes from trip to trip of a `while` would have to be remembered")
-        index = self.joint.primal[0]
-        consts = dict(zip(self.joint.primal[1 + self.view.count :], self.view.consts, strict=True))
-        lo, hi = (self._inner(x, consts) for x in (self.view.lo, self.view.hi))
-        return Type(t.dtype, tuple(upper_bound(d, index, lo, hi) for d in t.shape))
+        names = dict(zip(self.consts, self.view.consts, strict=True))
+        lo, hi = (self._inner(x, names) for x in (self.view.lo, self.view.hi))
+        dims = [upper_bound(d, self.joint.primal[0], lo, hi) for d in t.shape]
+        return None if None in dims else Type(t.dtype, tuple(dims))  # type: ignore[arg-type]
 
     def _inner(self, bound: Value, consts: dict[Var, Value]) -> DimLike:
         """A bound of the loop in the body's own variables, where it is one of its constants."""
@@ -204,8 +205,8 @@ class Keeper:
             emit = emitter(joint.fn, env)
             self._checks(emit)
             outs = [emit(r) for r in joint.primal_results]
-            kept = [self._store(emit(v), t, env) for v, t in zip(self.plan.saved, self.bounds, strict=True)]
-            return (*outs, *[suggest(k, v.hint) for k, v in zip(kept, self.plan.saved, strict=True)])
+            kept = [self._store(emit(v), t, env) for v, t in zip(self.saved, self.types, strict=True)]
+            return (*outs, *[suggest(k, v.hint) for k, v in zip(kept, self.saved, strict=True)])
 
         return _bind(self.kind, view, step, view.init, [v.hint for v in view.carries])
 
@@ -234,7 +235,7 @@ class Keeper:
             env: dict[Var, Any] = dict(zip(joint.primal[:p], (i.atom,) * p, strict=True))
             env.update(zip(joint.primal[p + c :], (q.atom for q in view.consts), strict=True))
             env.update(zip((*joint.state_bars, *joint.accs), (b.atom for b in bars), strict=True))
-            for v, rows in zip(self.plan.saved, saved, strict=True):
+            for v, rows in zip(self.saved, saved, strict=True):
                 env[v] = self._load(rows, row, v, env).atom
             for v, rows in zip(joint.row_bars, row_gs, strict=True):
                 env[v] = (value(0.0, v.type) if rows is None else _row(rows, row, v.hint)).atom
@@ -261,21 +262,21 @@ def _row(rows: Value, k: Value, hint: str) -> Value:
     return get(rows, k, spec="i" + ":" * (rows.rank - 1), hint=hint)
 
 
-def upper_bound(d: DimLike, index: Var, lo: DimLike, hi: DimLike) -> DimLike:
-    """The largest value of a size over the iterations lo <= index < hi: interval arithmetic on its form."""
+def upper_bound(d: DimLike, index: Var, lo: DimLike, hi: DimLike) -> DimLike | None:
+    """The largest value of a size over the iterations lo <= index < hi, by interval arithmetic on its form; None: unknown."""
     if isinstance(d, int):
         return d
     out: DimLike = d.c
     for s, k in d.terms.items():
+        bound: DimLike | None = of_symbol(s)
         if s is index:
-            bound: DimLike = combine(hi, 1, -1) if k > 0 else lo
+            bound = combine(hi, 1, -1) if k > 0 else lo
         elif isinstance(s, Opaque) and index in set(symbols(of_symbol(s))):
-            if k < 0 or s.op not in ("max", "min"):
-                raise NotDifferentiable(f"no bound is known for the size {d}, which changes from trip to trip")
             sides = [upper_bound(a, index, lo, hi) for a in s.args]
-            bound = opaque("max", *sides) if s.op == "max" else smallest(*sides)
-        else:
-            bound = of_symbol(s)
+            monotone = k > 0 and s.op in ("max", "min") and None not in sides
+            bound = opaque(s.op, *sides) if monotone else None  # type: ignore[arg-type]
+        if bound is None:
+            return None
         out = combine(out, bound, k)
     return out
 

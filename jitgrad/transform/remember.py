@@ -9,18 +9,18 @@ Each of its statements is primal, or an adjoint (it depends on a bar). A *need* 
 uses. Literals, the index, constants and sizes are free; elementwise operations and reads can be done again; carries and the
 results of loops, `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut
 between what is gone and the needs (Ford & Fulkerson 1956; for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array
-of rank r 1000^r; among equal cuts the one nearest the needs wins.
+of rank r 1000^r; among equal cuts the one nearest the needs wins. A value whose size has no bound before the loop (the rows
+of a `while` within it) cannot be a row: it is always computed again, whatever made it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..ir.build import Value, again, read
-from ..ir.core import Fn, Let, Var, vars_of
+from ..ir.core import Fn, Let, Type, Var, vars_of
 from ..ir.walk import definitions, uses
 
 Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it where it is replayed
@@ -28,21 +28,16 @@ Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it whe
 CHEAP = {"broadcast", "transpose", "reshape", "get", "iota", "cast", "concat"}  # reads: done again rather than kept
 
 
-@dataclass(frozen=True)
-class Split:
-    """`saved`: what each iteration of the forward loop remembers, in the order of the program."""
-
-    joint: Fn
-    saved: tuple[Var, ...]
-
-
-def split(joint: Fn, bars: Sequence[Var], free: Iterable[Var], want: Sequence[Any]) -> Split:
-    """`bars`: the parameters that carry adjoints. `free`: what the return sweep has anyway. `want`: its results."""
+def split(
+    joint: Fn, bars: Sequence[Var], free: Iterable[Var], want: Sequence[Any], storable: Callable[[Type], bool]
+) -> tuple[Var, ...]:
+    """What each iteration of the forward loop remembers. `bars`: the parameters that carry adjoints. `free`: what the return
+    sweep has anyway. `want`: its results. `storable`: can a value of that type be a row?"""
     adjoint = dependents(joint, bars)
     defs = definitions(joint)
     needs = find_needs(want, defs, adjoint)
-    saved = minimum_cut(needs, defs, set(free) | set(bars))
-    return Split(joint, tuple(v for v in program_order(joint) if v in saved))
+    saved = minimum_cut(needs, defs, set(free) | set(bars), storable)
+    return tuple(v for v in program_order(joint) if v in saved)
 
 
 def dependents(fn: Fn, roots: Iterable[Var]) -> set[Var]:
@@ -71,26 +66,31 @@ def find_needs(want: Sequence[Any], defs: dict[Var, Let], adjoint: set[Var]) -> 
     return needs
 
 
-def recomputable(let: Let) -> bool:
-    """Done again from its arguments rather than remembered: no loop, no reduction, no library call."""
-    return not let.op.effect and (let.op.elementwise or let.op.name in CHEAP)
-
-
-def weight(v: Var) -> int:
-    """In eighths of a scalar: a bool weighs one."""
-    return (1 if v.type.dtype == "bool" else 8) * 1000**v.type.rank
-
-
 INFINITE = 1 << 60
 
 
-def minimum_cut(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> set[Var]:
+def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
+    """Done again from its arguments rather than remembered: no loop, no reduction, no library call; unless it must be."""
+    return let.op.elementwise or let.op.name in CHEAP or not all(storable(o.type) for o in let.outs)
+
+
+def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
+    """In eighths of a scalar: a bool weighs one. Results of one statement are all remembered or all computed again, so that
+    the sizes in their types agree."""
+    if not all(storable(o.type) for o in (let.outs if let else (v,))):
+        return INFINITE
+    return (1 if v.type.dtype == "bool" else 8) * 1000**v.type.rank
+
+
+def minimum_cut(
+    needs: set[Var], defs: dict[Var, Let], free: set[Var], storable: Callable[[Type], bool]
+) -> set[Var]:
     """The lightest set of variables whose values, with `free`, determine the needs.
 
     The graph has a pair of nodes (v, 0) -> (v, 1) of capacity weight(v) for each variable, and an infinite edge from what
     `v` is computed from, or from the source if v is gone. Maximum flow by shortest augmenting paths (Edmonds & Karp 1972).
     """
-    graph = _flow_graph(needs, defs, free)
+    graph = _flow_graph(needs, defs, free, storable)
     while (path := _augmenting_path(graph)) is not None:
         room = min(graph[a][b] for a, b in path)
         for a, b in path:
@@ -101,7 +101,9 @@ def minimum_cut(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> set[Va
     return {v for v in nodes if (v, 1) in reaches_sink and (v, 0) not in reaches_sink}
 
 
-def _flow_graph(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> dict[Any, dict[Any, int]]:
+def _flow_graph(
+    needs: set[Var], defs: dict[Var, Let], free: set[Var], storable: Callable[[Type], bool]
+) -> dict[Any, dict[Any, int]]:
     graph: dict[Any, dict[Any, int]] = {"source": {}, "sink": {}}
 
     def edge(a: Any, b: Any, capacity: int) -> None:
@@ -117,9 +119,9 @@ def _flow_graph(needs: set[Var], defs: dict[Var, Let], free: set[Var]) -> dict[A
         if v in seen:
             continue
         seen.add(v)
-        edge((v, 0), (v, 1), weight(v))
         let = defs.get(v)
-        if let is None or not recomputable(let):
+        edge((v, 0), (v, 1), weight(v, let, storable))
+        if let is None or not recomputable(let, storable):
             edge("source", (v, 0), INFINITE)
             continue
         for a in uses(let) - free:

@@ -1,0 +1,292 @@
+"""Programs with loops, whiles and branches, built by hand: what every transform and target must get right.
+
+Each is a function on Values, the types of its parameters (over the size n), and how to draw arguments. They are the ways in
+which a return sweep goes wrong: zero trips, a cell read after it was overwritten, swapped carries, an array that is constant
+and carry at once, sizes that change from trip to trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jitgrad.ir.build import Value, size, trace, value
+from jitgrad.ir.core import F64, Fn, Type, Var
+from jitgrad.ir.dims import Sym, of_symbol
+from jitgrad.ops.array import sum_, zeros_like
+from jitgrad.ops.cond import cond
+from jitgrad.ops.index import add_at, get, put
+from jitgrad.ops.linalg import matmul
+from jitgrad.ops.loop import loop
+from jitgrad.ops.scalar import cos, exp, gt, lt, sin, sqrt
+from jitgrad.ops.while_ import while_
+
+n = Sym("n", 2)
+N = of_symbol(n)
+VECTOR, MATRIX, SCALAR = Type("f64", (N,)), Type("f64", (N, N)), F64
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    body: Callable[..., Any]
+    types: tuple[Type, ...]
+    positive: bool = False  # arguments in (0.5, 1.5) rather than (-1, 1)
+
+    def fn(self) -> Fn:
+        names = self.body.__code__.co_varnames
+        return trace(self.body, [Var(t, h) for t, h in zip(self.types, names, strict=False)], self.name)
+
+    def arguments(self, size: int) -> list[Any]:
+        rng = np.random.default_rng(sum(map(ord, self.name)) + size)
+        low = 0.5 if self.positive else -1.0
+        shapes = [tuple(size if d == N else d for d in t.shape) for t in self.types]
+        return [rng.uniform(low, low + (1.0 if self.positive else 2.0), s) if s else rng.uniform(0.5, 1.5) for s in shapes]
+
+
+PROGRAMS: list[Program] = []
+
+
+def program(*types: Type, positive: bool = False) -> Callable[[Any], Any]:
+    def register(body: Any) -> Any:
+        PROGRAMS.append(Program(body.__name__, body, types, positive))
+        return body
+
+    return register
+
+
+def whole(x: Value) -> Value:
+    return sum_(x, tuple(range(x.rank)))
+
+
+@program(SCALAR)
+def straight(x):
+    return sin(x) * x + exp(x) / (x + 3.0)
+
+
+@program(VECTOR)
+def accumulate(x):
+    return loop(value(0), size(N), lambda i, s: s + sin(get(x, i)) * s, value(1.0), hints=("i", "s"))[0]
+
+
+@program(VECTOR)
+def downward(x):
+    return loop(value(0), size(N), lambda i, s: sin(s) + get(x, i), value(0.3), hints=("i", "s"), reverse=True)[0]
+
+
+@program(VECTOR)
+def zero_trips(x):
+    s = loop(size(N), size(N), lambda i, s: s * get(x, value(0)), value(2.0))[0]
+    return s * get(x, value(1))
+
+
+@program(SCALAR)
+def one_trip(x):
+    return loop(value(3), value(4), lambda i, s: sin(s) * x, x)[0]
+
+
+@program(VECTOR)
+def rows(x):
+    s, kept = loop(value(0), size(N), lambda i, s: (sin(s + get(x, i)), s * get(x, i)), value(0.5))
+    return whole(kept * kept * x) + s
+
+
+@program(VECTOR)
+def in_place(x):
+    """a[i] = sin(a[i - 1]) * a[i]"""
+    a = loop(value(1), size(N), lambda i, a: put(a, sin(get(a, i - 1)) * get(a, i), i), x * 1.0)[0]
+    return whole(a * a)
+
+
+@program(VECTOR)
+def cell_read_after_overwriting(x):
+    def step(i, a, s):
+        old = get(a, i)
+        new = put(a, sin(old) * 2.0, i)
+        return put(new, get(new, i) * old, i), s + get(a, i) * get(new, i)
+
+    a, s = loop(value(0), size(N), step, x * 2.0, value(0.0))
+    return whole(a) * s
+
+
+@program(VECTOR)
+def cell_written_twice(x):
+    def step(i, a):
+        return put(put(a, sin(get(a, value(0))), value(0)), cos(get(a, i)) * get(a, value(0)), value(0))
+
+    return get(loop(value(0), size(N), step, x * 1.5)[0], value(0))
+
+
+@program(VECTOR, VECTOR)
+def swapped(x, z):
+    u, v = loop(value(0), value(3), lambda i, u, v: (v, put(u, get(v, i % 2) * get(u, value(1)), value(0))), x, z)
+    return whole(u * v)
+
+
+@program(VECTOR)
+def constant_and_carry(x):
+    a = loop(value(0), size(N), lambda i, a: put(a, get(a, i) * get(x, size(N - 1) - i), i), x)[0]
+    return whole(a * x)
+
+
+@program(VECTOR)
+def data_dependent_cells(x):
+    """a[(3 i) % n] += x[i] a[0]"""
+
+    def step(i, a):
+        k = apply_mod(i * 3)
+        return add_at(a, get(x, i) * get(a, value(0)), k)
+
+    return whole(sin(loop(value(0), size(N), step, zeros_like(x) + 1.0)[0]))
+
+
+def apply_mod(i: Value) -> Value:
+    return i % size(N)
+
+
+@program(MATRIX)
+def nested(x):
+    """s += sin(s x[i, j]) over all cells"""
+
+    def outer(i, s):
+        return loop(value(0), size(N), lambda j, s: s + sin(s * get(x, i, j)), s, hints=("j", "s"))[0]
+
+    return loop(value(0), size(N), outer, value(0.2), hints=("i", "s"))[0]
+
+
+@program(VECTOR)
+def triangular(x):
+    """pairs i < j, as particles do"""
+
+    def outer(i, e):
+        def inner(j, e):
+            r = get(x, i) - get(x, j)
+            return e + exp(-(r * r)) * e
+
+        return loop(i + 1, size(N), inner, e, hints=("j", "e"))[0]
+
+    return loop(value(0), size(N), outer, value(1.0), hints=("i", "e"))[0]
+
+
+@program(VECTOR)
+def triangular_chain(x):
+    """an inner recurrence of length i, remembered"""
+
+    def outer(i, s):
+        b = loop(value(0), i, lambda j, b: sin(b) * get(x, j), get(x, i), hints=("j", "b"))[0]
+        return s + b * s
+
+    return loop(value(0), size(N), outer, value(1.0), hints=("i", "s"))[0]
+
+
+@program(MATRIX)
+def row_views(x):
+    """whole rows in a loop: s = sin(s) + x[i] * s"""
+
+    def step(i, s):
+        return sin(s) + get(x, i, spec="i:") * s
+
+    return whole(loop(value(0), size(N), step, get(x, value(0), spec="i:"))[0])
+
+
+@program(MATRIX, positive=True)
+def elimination(x):
+    """LU without pivoting, in place; the log of the determinant of a diagonally dominant matrix"""
+    n_ = size(N)
+    a = loop(value(0), n_, lambda i, a: put(a, get(a, i, i) + 4.0, i, i), x)[0]
+
+    def outer(k, a):
+        def middle(i, a):
+            ratio = get(a, i, k) / get(a, k, k)
+            a = put(a, ratio, i, k)
+            return loop(k + 1, n_, lambda j, a: put(a, get(a, i, j) - ratio * get(a, k, j), i, j), a, hints=("j", "a"))[0]
+
+        return loop(k + 1, n_, middle, a, hints=("i", "a"))[0]
+
+    a = loop(value(0), n_, outer, a, hints=("k", "a"))[0]
+    return loop(value(0), n_, lambda i, s: s + sqrt(get(a, i, i)), value(0.0))[0]
+
+
+@program(MATRIX, VECTOR)
+def time_loop(k, u):
+    """u = u + 0.1 sin(K u)"""
+    return whole(loop(value(0), value(3), lambda t, u: u + 0.1 * sin(matmul(k, u)), u, hints=("t", "u"))[0])
+
+
+@program(SCALAR)
+def newton(a):
+    """sqrt(a) by Newton's method, until it no longer moves much"""
+
+    def test(x):
+        r = x * x - a
+        return gt(r * r, 1e-12)
+
+    return while_(test, lambda x: 0.5 * (x + a / x), a + 1.0)[0]
+
+
+@program(VECTOR)
+def while_in_for(x):
+    def outer(i, s):
+        w = while_(lambda w: lt(w, 4.0), lambda w: w * 1.5 + sin(get(x, i)), value(1.0) + get(x, i) * get(x, i))[0]
+        return s + w
+
+    return loop(value(0), size(N), outer, value(0.0))[0]
+
+
+@program(SCALAR, SCALAR)
+def branch(x, z):
+    return cond(lt(x, z), lambda: sin(x) * z, lambda: exp(z) - x)[0]
+
+
+@program(SCALAR)
+def guarded_branch(x):
+    """the branch not taken divides by zero"""
+    zero = x - x
+    return cond(gt(zero, 0.0), lambda: x / zero, lambda: x * 3.0)[0]
+
+
+@program(VECTOR)
+def branch_in_loop(x):
+    """pairs within a cutoff"""
+
+    def step(i, s):
+        r = get(x, i)
+        return cond(lt(r, 0.1), lambda: s + sin(s) * r, lambda: s)[0]
+
+    return loop(value(0), size(N), step, value(1.0), hints=("i", "s"))[0]
+
+
+@program(VECTOR)
+def branch_with_put(x):
+    def step(i, a):
+        return cond(lt(get(a, i), 0.2), lambda: put(a, sin(get(a, i)) * get(a, value(0)), i), lambda: a)[0]
+
+    return whole(loop(value(0), size(N), step, x * 1.0)[0])
+
+
+@program(VECTOR)
+def loop_in_branch(x):
+    def then():
+        return loop(value(0), size(N), lambda i, s: s * get(x, i) + 1.0, value(1.0))[0]
+
+    return cond(gt(get(x, value(0)), -5.0), then, lambda: get(x, value(1)))[0]
+
+
+@program(VECTOR)
+def nested_branches(x):
+    a, b = get(x, value(0)), get(x, value(1))
+    inner = lambda: cond(gt(b, 0.0), lambda: a * b, lambda: sin(a) - b)[0]  # noqa: E731
+    return cond(gt(a, -0.3), inner, lambda: cos(a * b))[0]
+
+
+@program(VECTOR)
+def integer_carry(x):
+    """the index is itself a carry"""
+
+    def step(i, k, s):
+        return (k + 2) % size(N), s + get(x, k) * s
+
+    return loop(value(0), size(N), step, value(0), value(1.0))[1]
