@@ -166,9 +166,18 @@ def opaque(op: str, *args: DimLike) -> DimLike:
         return _extremum(op, *args)
     if op == "mul" and any(isinstance(a, int) for a in args):
         return args[0] * args[1]
-    if op in ("floordiv", "mod") and args[1] == 1:
-        return args[0] if op == "floordiv" else 0
+    if op in ("floordiv", "mod") and isinstance(args[1], int) and args[1] > 0:
+        return _division(op, *args)
     return of_symbol(Opaque(op, args))
+
+
+def _division(op: str, a: Dim, k: int) -> DimLike:
+    """(k*x + rest) // k is x + rest // k, and its remainder that of the rest."""
+    whole = affine({s: v // k for s, v in a.terms.items() if v % k == 0}, a.c // k)
+    rest = affine({s: v for s, v in a.terms.items() if v % k}, a.c % k)
+    if isinstance(rest, int):
+        return whole if op == "floordiv" else rest
+    return whole + of_symbol(Opaque(op, (rest, k))) if op == "floordiv" else of_symbol(Opaque(op, (rest, k)))
 
 
 def _extremum(op: str, a: DimLike, b: DimLike) -> DimLike:
