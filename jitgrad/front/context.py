@@ -21,6 +21,7 @@ from ..ir.core import Where
 from ..ir.dims import Dim, DimLike, Sym, substitute
 
 if TYPE_CHECKING:
+    from .captured import Captured
     from .guards import Guards
     from .scope import Scope
 
@@ -50,6 +51,8 @@ class Trace:
     record_sizes: bool = False  # comparisons of sizes are recorded, not guarded (the condition of a `while`)
     scope: Scope = None  # type: ignore[assignment]
     guards: Guards = None  # type: ignore[assignment]
+    root: build.Scope = None  # type: ignore[assignment]  # of the program; what is captured becomes its parameters
+    captures: dict[int, Captured] = field(default_factory=dict)  # by the identity of the array
 
     def now(self, d: DimLike) -> DimLike:
         """A size as this attempt knows it."""
