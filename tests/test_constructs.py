@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from jitgrad.ir.interp import interp
+from jitgrad.ir.parse import parse
+from jitgrad.ir.show import show
 from jitgrad.ir.verify import verify
 from jitgrad.transform import pipeline
 from jitgrad.transform.ad import jvp, vjp
@@ -76,3 +78,14 @@ def test_passes_keep_the_meaning(program: Program) -> None:
     for passes in (("simplify",), ("order",), ("hoist",), pipeline.BEFORE, pipeline.AFTER):
         for have, w in zip(interp(pipeline.run(fn, passes), *args), want):
             np.testing.assert_allclose(have, w, rtol=1e-9, atol=1e-12, err_msg=str(passes))
+
+
+@each
+def test_text_parses_back(program: Program) -> None:
+    for fn in (program.fn(), pipeline.finished(vjp(program.fn()))):
+        text = show(fn)
+        again = verify(parse(text))
+        assert show(again) == text
+        args = [*program.arguments(5), 0.7][: len(fn.params)]
+        for a, b in zip(interp(fn, *args), interp(again, *args)):
+            np.testing.assert_array_equal(a, b)

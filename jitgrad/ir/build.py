@@ -155,19 +155,30 @@ class Value:
     def __index__(self) -> int:
         raise InternalError("a value of a program is not a number")
 
-
-INFIX = {
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "floordiv": "floordiv", "mod": "mod",
-    "and": "and", "or": "or",
-}  # fmt: skip
-COMPARE = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
-for _py, _name in INFIX.items():
-    setattr(Value, f"__{_py}__", lambda x, z, name=_name: apply(name, x, z))
-    setattr(Value, f"__r{_py}__", lambda x, z, name=_name: apply(name, z, x))
-for _py, _name in COMPARE.items():
-    setattr(Value, f"__{_py}__", lambda x, z, name=_name: apply(name, x, z))
-Value.__neg__ = lambda x: apply("neg", x)  # type: ignore[attr-defined]
-Value.__invert__ = lambda x: apply("not", x)  # type: ignore[attr-defined]
+    # fmt: off
+    def __add__(self, z: Any) -> Value: return apply("add", self, z)
+    def __sub__(self, z: Any) -> Value: return apply("sub", self, z)
+    def __mul__(self, z: Any) -> Value: return apply("mul", self, z)
+    def __mod__(self, z: Any) -> Value: return apply("mod", self, z)
+    def __truediv__(self, z: Any) -> Value: return apply("div", self, z)
+    def __floordiv__(self, z: Any) -> Value: return apply("floordiv", self, z)
+    def __pow__(self, z: Any) -> Value: return apply("pow", self, z)
+    def __and__(self, z: Any) -> Value: return apply("and", self, z)
+    def __or__(self, z: Any) -> Value: return apply("or", self, z)
+    def __radd__(self, x: Any) -> Value: return apply("add", x, self)
+    def __rsub__(self, x: Any) -> Value: return apply("sub", x, self)
+    def __rmul__(self, x: Any) -> Value: return apply("mul", x, self)
+    def __rmod__(self, x: Any) -> Value: return apply("mod", x, self)
+    def __rtruediv__(self, x: Any) -> Value: return apply("div", x, self)
+    def __rfloordiv__(self, x: Any) -> Value: return apply("floordiv", x, self)
+    def __rpow__(self, x: Any) -> Value: return apply("pow", x, self)
+    def __lt__(self, z: Any) -> Value: return apply("lt", self, z)
+    def __le__(self, z: Any) -> Value: return apply("le", self, z)
+    def __gt__(self, z: Any) -> Value: return apply("gt", self, z)
+    def __ge__(self, z: Any) -> Value: return apply("ge", self, z)
+    def __neg__(self) -> Value: return apply("neg", self)
+    def __invert__(self) -> Value: return apply("not", self)
+    # fmt: on
 
 
 def value(x: Any, like: Type | None = None) -> Value:

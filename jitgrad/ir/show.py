@@ -64,7 +64,7 @@ class Printer:
     """Writes one program; names are unique over the whole text, so that a name means one thing."""
 
     def __init__(self, fn: Fn) -> None:
-        self.names = Names()
+        self.names = Names(("nan", "inf", "min", "max"))
         self.lines: list[str] = []
         syms = size_symbols(fn)
         if syms:
