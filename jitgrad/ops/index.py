@@ -157,15 +157,15 @@ def _put_type(a: Atom, v: Atom, *args: Atom, spec: str, steps: tuple[int, ...] =
 
 def get(a: Value, *index: Any, spec: str | None = None, steps: tuple[int, ...] = (), hint: str = "t") -> Value:
     """The cells of an index; by default one scalar index per axis."""
-    return apply("get", a, *index, hint=hint, **notation(spec, steps, index))
+    return apply("get", a, *map(value, index), hint=hint, **notation(spec, steps, index))
 
 
 def put(a: Value, v: Any, *index: Any, spec: str | None = None, steps: tuple[int, ...] = (), hint: str = "t") -> Value:
-    return apply("put", a, cell(a, v), *index, hint=hint, **notation(spec, steps, index))
+    return apply("put", a, cell(a, v), *map(value, index), hint=hint, **notation(spec, steps, index))
 
 
 def add_at(a: Value, v: Any, *index: Any, spec: str | None = None, steps: tuple[int, ...] = (), hint: str = "t") -> Value:
-    return apply("add_at", a, cell(a, v), *index, hint=hint, **notation(spec, steps, index))
+    return apply("add_at", a, cell(a, v), *map(value, index), hint=hint, **notation(spec, steps, index))
 
 
 def notation(spec: str | None, steps: tuple[int, ...], index: Sequence[Any]) -> dict[str, Any]:

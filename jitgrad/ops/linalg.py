@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.build import Value
-from ..ir.core import FLOATS, Atom, Type
+from ..ir.build import Value, bind
+from ..ir.core import FLOATS, OPS, Atom, Type
 from ..ir.dims import DimLike
 from .array import broadcast, iota, sum_, swap_last, zeros_like
 from .scalar import ge, gt, where
@@ -191,4 +191,10 @@ def _slogdet_tangent(t: Value, y: tuple[Value, Value], a: Value) -> tuple[None, 
 
 program("slogdet", _slogdet_type, lambda a: tuple(np.linalg.slogdet(a)), tangents={0: _slogdet_tangent})
 
-__all__ = ["cholesky", "inv", "matmul", "outer", "solve", "solve_triangular", "triangle"]
+
+def slogdet(a: Value) -> tuple[Value, Value]:
+    sign, logdet = bind(OPS["slogdet"], a, hints=("sign", "logdet"))
+    return sign, logdet
+
+
+__all__ = ["cholesky", "inv", "matmul", "outer", "slogdet", "solve", "solve_triangular", "triangle"]

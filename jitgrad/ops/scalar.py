@@ -71,7 +71,7 @@ mod        = row("mod",        np.mod, "x - z * floor(x / z)",  "x % z",
 
 # ---- pieces
 abs_     = row("abs",      np.abs,     "Abs(x)",     "abs(x)",   lambda y, x: sign(x), takes=ARITHMETIC)
-sign     = row("sign",     np.sign,    "sign(x)",    "sign(x)",  ints="(x > 0) - (x < 0)", takes=ARITHMETIC)
+sign     = row("sign",     np.sign,    "sign(x)",    "sign(x)",  ints="1 if x > 0 else -1 if x < 0 else 0", takes=ARITHMETIC)
 floor    = row("floor",    np.floor,   "floor(x)",   "floor(x)", on=(ROUND,))
 ceil     = row("ceil",     np.ceil,    "ceiling(x)", "ceil(x)",  on=(ROUND,))
 trunc    = row("trunc",    np.trunc,   "sign(x) * floor(Abs(x))", "trunc(x)", on=(ROUND,))
@@ -119,8 +119,8 @@ atanh = row("atanh", np.arctanh, "atanh(x)", "atanh(x)", lambda y, x: 1.0 / ((1.
 # ---- special functions
 erf     = row("erf",     special("erf"),     "erf(x)",      "erf(x)",     lambda y, x: SLOPE_OF_ERF * exp(-(x * x)))
 erfc    = row("erfc",    special("erfc"),    "erfc(x)",     "erfc(x)",   lambda y, x: -SLOPE_OF_ERF * exp(-(x * x)))
-gammaln = row("gammaln", special("gammaln"), "loggamma(x)", "lgamma(x)",  lambda y, x: digamma(x), on=(POSITIVE,))
-digamma = row("digamma", special("digamma"), "digamma(x)",  "digamma(x)", lambda y, x: polygamma(x, n=1), on=(POSITIVE,))
+gammaln = row("gammaln", special("gammaln"), "loggamma(x)", "lgamma(x)",  lambda y, x: digamma(x),        on=(POSITIVE,))
+digamma = row("digamma", special("digamma"), "digamma(x)", "digamma(x)",  lambda y, x: polygamma(x, n=1), on=(POSITIVE,))
 polygamma = row("polygamma", lambda x, *, n: special("polygamma")(n, x), "polygamma(n, x)", "polygamma(n, x)",
                 lambda y, x, *, n: polygamma(x, n=n + 1), on=(POSITIVE,))
 

@@ -93,8 +93,8 @@ def program(
     definition: Callable[..., Any] | None = None,
     **more: Any,
 ) -> OpFunction:
-    """`tangents[k](t, y, *args, **attrs)`: what the tangent t of argument k adds to that of the result, linear in t; the
-    reverse mode transposes it. Or `definition(*args, **attrs)`: the op by other ops."""
+    """`tangents[k](t, y, *args, **attrs)`: what the tangent t of argument k adds to that of the result, linear in t;
+    the reverse mode transposes it. Or `definition(*args, **attrs)`: the op by other ops."""
     return declare(Op(name, single(type), numpy, tangents=tangents, definition=definition, **more))
 
 

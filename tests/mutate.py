@@ -1,0 +1,73 @@
+"""`python -m tests.mutate [op ...]`: makes every partial, transpose, tangent, accumulation and definition of the table 1%
+wrong in turn, and tells whether the checks of the table notice. Exits with 1 if one goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from .harness import OPS, facts
+from .programs import examples_of
+
+
+@contextmanager
+def mutated(name: str, fields: dict[str, Any]) -> Iterator[None]:
+    """The table with other facts for one op; programs must be traced within."""
+    before = OPS[name]
+    OPS[name] = replace(before, **fields)
+    try:
+        yield
+    finally:
+        OPS[name] = before
+
+
+def noticed(name: str) -> bool:
+    """Does a check of an example of the op fail?"""
+    for e in examples_of(name):
+        try:
+            e.check(order=1)
+        except AssertionError:
+            return True
+    return False
+
+
+def mutations(names: Sequence[str] = ()) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Op, the fact that is perturbed, the fields in which it is."""
+    for name in names or list(OPS):
+        for (field, k), fields in facts(OPS[name]).items():
+            yield name, field if k is None else f"{field}[{'every' if k < 0 else k}]", fields
+
+
+def missed(names: Sequence[str] = (), report: Any = lambda *line: None) -> list[str]:
+    """The mutations that no check notices."""
+    out = []
+    for name, fact, fields in mutations(names):
+        with mutated(name, fields):
+            caught = noticed(name)
+        report("caught" if caught else "MISSED", f"{name}.{fact}")
+        if not caught:
+            out.append(f"{name}.{fact}")
+    return out
+
+
+def unmutated(names: Sequence[str] = ()) -> list[str]:
+    """Ops whose checks fail as they are: of these, a mutation that is noticed means nothing."""
+    return [name for name in names or list(OPS) if facts(OPS[name]) and noticed(name)]
+
+
+def main(names: Sequence[str]) -> int:
+    broken = unmutated(names)
+    if broken:
+        print("these fail without any mutation:", ", ".join(broken))
+        return 1
+    out = missed(names, print)
+    print(f"{sum(1 for _ in mutations(names))} mutations, {len(out)} missed")
+    return 1 if out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
