@@ -325,7 +325,7 @@ def _define_lanes(module: ir.Module, one: ir.Function, each: ir.Function, real: 
 
 
 def _define_each(module: ir.Module, one: ir.Function, real: Real) -> ir.Function:
-    """For i < n: y[i] = one(y[i], x[i], ...). One function for all lengths, and small: compile time is its only cost."""
+    """For i < n: y[i] = one(y[i], x[i], ...). One small function for all lengths: it costs compile time only."""
     name = f"{one.name}.each"
     if name in module.globals:
         return module.globals[name]

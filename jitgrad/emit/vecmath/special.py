@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from . import coefs
-from .build import Value, clamp, copysign, fabs, fma, libm, narrow, poly, rescue, select, widen
+from .build import Value, clamp, copysign, fabs, fma, libm, muladd, narrow, poly, rescue, select, widen
 from .build import intrinsic as llvm
 from .circular import _reduce_angle, _sin_cos_reduced
 from .elementary import INF, NAN, exp, exp_times, log
@@ -14,7 +14,7 @@ MAX_ORDER = 100  # of polygamma: beyond, factorials leave the range of float64
 
 
 def _erf_small(x: Value) -> Value:
-    return x * poly(x * x, coefs.ERF[x.real.bits])
+    return muladd(x, poly(x * x, coefs.ERF[x.real.bits]), x)
 
 
 def erf(x: Value) -> Value:
@@ -85,12 +85,20 @@ def _power(x: Value, n: int) -> Value:
     return half * half * x if n % 2 else half * half
 
 
+def _power_times(factor: float, x: Value, n: int) -> Value:
+    """factor * x**n for factor >= 1. x**n alone may vanish where the product does not: factorials are that large."""
+    if n == 1:
+        return factor * x
+    half = _power(x, n // 2)
+    return (factor * half) * (half * x if n % 2 else half)
+
+
 def _hurwitz(s: int, x: Value) -> Value:
-    """zeta(s, x) for x > -1, or so."""
-    direct = 10 + s // 2
-    total = _power(1.0 / x, s)
+    """(s - 1)! * zeta(s, x) for x > -1, or so."""
+    direct, factor = 10 + s // 2, float(math.factorial(s - 1))
+    total = _power_times(factor, 1.0 / x, s)
     for k in range(1, direct):
-        total = total + _power(1.0 / (x + float(k)), s)
+        total = total + _power_times(factor, 1.0 / (x + float(k)), s)
     v = 1.0 / (x + float(direct))
     rising, terms = float(s), []
     for j, c in enumerate(coefs.EULER[64]):
@@ -98,7 +106,7 @@ def _hurwitz(s: int, x: Value) -> Value:
         rising *= (s + 2 * j + 1.0) * (s + 2 * j + 2.0)
     z = v * v
     tail = 1.0 / (s - 1.0) + v * 0.5 + z * poly(z, terms)
-    return total + _power(v, s - 1) * tail
+    return total + _power_times(factor, v, s - 1) * tail
 
 
 def _hurwitz_left(s: int, x: Value) -> Value:
@@ -109,10 +117,8 @@ def _hurwitz_left(s: int, x: Value) -> Value:
 
 
 def polygamma(n: int, x: Value) -> Value:
-    """The n-th derivative of digamma, 1 <= n <= MAX_ORDER."""
+    """The n-th derivative of digamma, 1 <= n <= MAX_ORDER. NaN at -inf, which has no limit (SciPy: an infinity)."""
     s, a = n + 1, widen(x)
     y = select(a > 0.0, _hurwitz(s, a), NAN)
     y = rescue(f"hurwitz{s}", y, lambda a: _hurwitz_left(s, a), a)
-    y = y * (math.factorial(n) * (-1.0) ** s)
-    return narrow(y, x.real)
-
+    return narrow(y if s % 2 == 0 else -y, x.real)
