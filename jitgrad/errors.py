@@ -92,7 +92,7 @@ class NotDifferentiable(TraceError):
 # ---- the user's line -------------------------------------------------------------------------------------------------
 
 # Frames of these packages are never "the user's line".
-HIDDEN_PACKAGES = frozenset({"jitgrad", "numpy", "numba", "llvmlite", "scipy"})
+HIDDEN_PACKAGES = sys.stdlib_module_names - {"__main__"} | {"jitgrad", "numpy", "numba", "llvmlite", "scipy"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""Finding the source of a function: the node of the AST that its code was compiled from.
+
+A file is parsed whole, once for each version of its text, and functions are looked up by line and name. The node found
+is compiled and compared with the code that runs: two lambdas on one line are told apart so, and a file that was edited
+after it was imported is noticed. The text comes from `linecache`, which also knows notebook cells and, from 3.13 on,
+what was typed at the prompt.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+from ..errors import NoSource, Where, raise_at
+from .assemble import compile_function, fingerprint
+from .bindings import FUNCTIONS, FunctionNode, bound, own
+
+
+@dataclass(frozen=True)
+class Source:
+    """A function as written. The node belongs to the cached tree: copy it before changing it."""
+
+    node: FunctionNode
+    filename: str
+    private: str | None  # the class whose private names (`self.__x`) are the function's
+    name: str
+    imports: tuple[str, ...]  # the names that its module imports at the top
+
+
+Index = dict[tuple[int, str], list[Source]]
+
+_files: dict[str, tuple[list[str], Index]] = {}
+
+
+def find(f: FunctionType) -> Source:
+    """The source of a function; raises NoSource."""
+    code = f.__code__
+    candidates = _index(code, f).get((code.co_firstlineno, code.co_name), [])
+    for source in candidates:
+        if fingerprint(_compiled(source, code)) == fingerprint(code):
+            return source
+    if not candidates:
+        _no_source(code, "no function of this name begins on this line of the file", _EDITED)
+    # Test runners rewrite `assert`, so such a function differs from its source by right. Only its signature can tell.
+    asserting = [s for s in candidates if any(isinstance(x, ast.Assert) for x in ast.walk(s.node))]
+    for source in asserting:
+        if _signature(_compiled(source, code)) == _signature(code):
+            return source
+    _no_source(code, "the text of the file is not what was compiled", _EDITED)
+
+
+_EDITED = "the file was edited after the import, or an import hook changes code: import it again"
+_ELSEWHERE = "put the function in a file or a notebook cell; what `exec` or `python -c` made has no text to read"
+
+
+def _no_source(code: CodeType, got: str, repair: str) -> None:
+    raise_at(
+        NoSource,
+        f"the source of `{code.co_name}` cannot be found",
+        Where(code.co_filename, code.co_firstlineno, code.co_name),
+        wanted="the text that the function was compiled from",
+        got=got,
+        repair=repair,
+    )
+
+
+def _index(code: CodeType, f: FunctionType) -> Index:
+    filename = code.co_filename
+    linecache.checkcache(filename)
+    lines = linecache.getlines(filename, f.__globals__)
+    if not lines:
+        _no_source(code, f"no text for the file {filename!r}", _ELSEWHERE)
+    known = _files.get(filename)
+    if known is None or known[0] != lines:
+        try:
+            # A notebook cell may `await` at its top.
+            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            tree = compile("".join(lines), filename, "exec", flags=flags, dont_inherit=True)
+        except SyntaxError as e:
+            _no_source(code, f"text that is not Python: {e.msg}, line {e.lineno}", _EDITED)
+        index: Index = {}
+        imports = tuple(bound(x for x in own(tree.body) if isinstance(x, (ast.Import, ast.ImportFrom))))
+        for source in _functions(tree, filename, imports):
+            index.setdefault((_first_line(source.node), source.name), []).append(source)
+        known = _files[filename] = (lines, index)
+    return known[1]
+
+
+def _functions(tree: ast.AST, filename: str, imports: tuple[str, ...]) -> Iterator[Source]:
+    """All functions in a tree, each with the class around it that its private names belong to."""
+    todo: list[tuple[ast.AST, str | None]] = [(tree, None)]
+    while todo:
+        node, private = todo.pop()
+        if isinstance(node, ast.ClassDef):
+            private = node.name if node.name.strip("_") else None
+        if isinstance(node, FUNCTIONS):
+            yield Source(node, filename, private, getattr(node, "name", "<lambda>"), imports)
+        todo += [(child, private) for child in ast.iter_child_nodes(node)]
+
+
+def _first_line(node: FunctionNode) -> int:
+    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+
+
+def _compiled(source: Source, code: CodeType) -> CodeType:
+    return compile_function(source.node, code.co_freevars, source.private, code, source.imports)
+
+
+def _signature(code: CodeType) -> tuple[object, ...]:
+    n = code.co_argcount + code.co_kwonlyargcount
+    return (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_varnames[:n], code.co_freevars)
