@@ -1,6 +1,7 @@
 """The run-time protocol with exactly Python's meaning, and a log of what came through it."""
 
 import contextlib
+import linecache
 import operator
 
 from jitgrad.errors import NoSource, SyntaxRefused
@@ -118,3 +119,10 @@ class PlainRuntime:
                 return result
             left = right
         return result
+
+
+def from_text(text, filename, **globals):
+    """Run a text as a module that `linecache` knows under this name; its namespace."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    exec(compile(text, filename, "exec"), globals)
+    return globals
