@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any

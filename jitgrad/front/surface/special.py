@@ -9,10 +9,9 @@ from typing import Any
 from ...errors import Unsupported, raise_at
 from ...ir.build import Value, apply, value
 from ...ops import array
-from ..promote import Operand, axes_of, lift, static_int, to_float
+from ..promote import Operand, axes_of, spread, static_int, to_float
 from .elementwise import floats_together, on_floats
 from .reductions import keep, not_empty, sum_
-from ..promote import spread
 
 Function = Callable[..., Any]
 MAX_ORDER = 20
@@ -30,11 +29,15 @@ def polygamma(n: Any, x: Any) -> Operand:
 def gamma(x: Any) -> Operand:
     v = to_float(x)
     down = apply("floor", v)
-    odd = apply("ne", apply("mod", down, 2.0), 0.0)
-    sign = apply("where", apply("and", apply("lt", v, 0.0), odd), value(-1.0, v.type), array.ones_like(v))
     pole = apply("and", apply("lt", v, 0.0), apply("eq", v, down))
     size = apply("exp", apply("gammaln", apply("where", pole, array.ones_like(v), v)))
-    return Operand(apply("where", pole, value(math.nan, v.type), apply("copysign", size, zero_sign(sign, v))))
+    return Operand(apply("where", pole, value(math.nan, v.type), apply("copysign", size, zero_sign(gammasgn(Operand(v)).value, v))))
+
+
+def gammasgn(x: Any) -> Operand:
+    v = to_float(x)
+    odd = apply("ne", apply("mod", apply("floor", v), 2.0), 0.0)
+    return Operand(apply("where", apply("and", apply("lt", v, 0.0), odd), value(-1.0, v.type), array.ones_like(v)))
 
 
 def zero_sign(sign: Value, v: Value) -> Value:
@@ -45,6 +48,12 @@ def zero_sign(sign: Value, v: Value) -> Value:
 def betaln(a: Any, b: Any) -> Operand:
     x, z = floats_together(a, b, name="betaln")
     return Operand(apply("gammaln", x) + apply("gammaln", z) - apply("gammaln", x + z))
+
+
+def beta(a: Any, b: Any) -> Operand:
+    x, z = floats_together(a, b, name="beta")
+    sign = gammasgn(Operand(x)).value * gammasgn(Operand(z)).value * gammasgn(Operand(x + z)).value
+    return Operand(sign * apply("exp", betaln(Operand(x), Operand(z)).value))
 
 
 def logit(x: Any) -> Operand:
@@ -118,8 +127,8 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False) ->
     cells = apply("exp", rest)
     if weight is not None:
         cells = cells * weight
-    total = sum_(Operand(cells), axes, keepdims=True).value
-    return keep(array.reshape(apply("log", total) + top, tuple(d for k, d in enumerate(x.shape) if k not in axes)), x, axes, keepdims)
+    total = array.sum_(cells, axes)
+    return keep(apply("log", total) + array.reshape(top, total.shape), x, axes, keepdims)
 
 
 def softmax(x: Any, axis: Any = None) -> Operand:
@@ -146,8 +155,8 @@ def exp10(x: Any) -> Operand:
 TABLE: dict[str, Function] = {
     **{name: on_floats(name) for name in ("erf", "erfc", "expit", "gammaln", "digamma")},
     **{name: on_floats(name) for name in ("expm1", "log1p", "exp2", "cbrt")},
-    "psi": on_floats("digamma"), "loggamma": on_floats("gammaln"), "polygamma": polygamma, "gamma": gamma,
-    "betaln": betaln, "beta": lambda a, b: Operand(apply("exp", betaln(a, b).value)),
+    "psi": on_floats("digamma"), "polygamma": polygamma, "gamma": gamma,
+    "betaln": betaln, "beta": beta, "gammasgn": gammasgn,
     "logit": logit, "log_expit": log_expit, "ndtr": ndtr, "xlogy": xlogy, "xlog1py": xlog1py, "entr": entr,
     "rel_entr": rel_entr, "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax, "exp10": exp10,
 }
