@@ -132,7 +132,7 @@ def operate(op: Any, x: Any, z: Any) -> Any:
 def size_in(x: Any) -> DimLike | None:
     """A size, or a Python integer, as a dim."""
     if isinstance(x, Scalar):
-        return x.dim if x.weak and x.is_size else None
+        return x.dim if x.is_size else None
     return int(x) if isinstance(x, int) and not isinstance(x, bool) else None
 
 

@@ -1,0 +1,182 @@
+"""What is called in the place of a function: rewritten for the user's, a table entry for NumPy's, itself for Python's."""
+
+from __future__ import annotations
+
+import functools
+import random
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
+from .captured import constant
+from .context import here
+from .dispatch import OWN, call, call_ufunc, name_of
+from .names import NAMES
+from .rewrite import convert, is_converted
+from .standin import Array, StandIn, boxed, describe, involved
+
+# C functions that use what they are given as Python does: through operators and methods.
+PYTHON_MODULES = frozenset({
+    "builtins", "operator", "_operator", "itertools", "functools", "_functools", "collections", "_collections", "copy",
+    "types", "typing", "math", "contextlib", "dataclasses", "enum", "abc", "warnings",
+})  # fmt: skip
+
+Function = Callable[..., Any]
+
+
+def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
+    """What to call instead of `f`. `runtime(f)`: the run-time object of a function that is rewritten."""
+    if isinstance(f, types.FunctionType):
+        return _of_function(f, runtime)
+    if hasattr(f, "_jitgrad_trace_"):
+        return f
+    if isinstance(f, types.MethodType):
+        if isinstance(f.__self__, StandIn):
+            return f
+        g = callee(f.__func__, runtime)
+        return f if g is f.__func__ else functools.partial(g, f.__self__)
+    if isinstance(f, functools.partial):
+        if isinstance(f.func, types.FunctionType) and f.args and isinstance(f.args[0], StandIn):
+            return f  # a method of a stand-in
+        return functools.partial(callee(f.func, runtime), *f.args, **f.keywords)
+    if isinstance(f, np.ufunc) or _in_tables(f):
+        return functools.partial(_table, f)
+    owner = getattr(f, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return functools.partial(_ufunc_method, owner, f.__name__)
+    if isinstance(owner, np.ndarray):
+        return getattr(boxed(owner), f.__name__)
+    if isinstance(f, type):
+        return _of_class(f, runtime)
+    if _random(f, owner):
+        return functools.partial(_refuse_random, f)
+    inner = getattr(f, "py_func", None)  # a function compiled by Numba
+    if inner is not None:
+        return callee(inner, runtime)
+    if isinstance(f, functools._lru_cache_wrapper):
+        return functools.partial(_cached, f, callee(f.__wrapped__, runtime))
+    if isinstance(f, (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)):
+        return f if _like_python(f, owner) else functools.partial(_native, f)
+    method = getattr(type(f), "__call__", None)  # noqa: B004
+    if isinstance(method, types.FunctionType):
+        return functools.partial(callee(method, runtime), f)
+    return functools.partial(_native, f)
+
+
+def _of_function(f: types.FunctionType, runtime: Callable[[types.FunctionType], Any]) -> Any:
+    if _in_tables(f):
+        return functools.partial(_table, f)
+    package = (f.__module__ or "").partition(".")[0]
+    if is_converted(f) or (package == "jitgrad" and f.__globals__.get("__name__", "").startswith("jitgrad.")):
+        return f
+    if package == "random" or package == "numpy":
+        return functools.partial(_refuse_random if package == "random" else _native, f)
+    if package in PYTHON_MODULES or package in HIDDEN_PACKAGES - {"jitgrad", "scipy"}:
+        return f
+    try:
+        return convert(f, runtime(f))
+    except NoSource:
+        return f  # run as it is: its operators are traced
+
+
+def _of_class(cls: type, runtime: Callable[[types.FunctionType], Any]) -> Any:
+    """Making an instance: the `__init__` of the user is rewritten."""
+    init = cls.__init__
+    plain = type(cls).__call__ is type.__call__ and cls.__new__ is object.__new__
+    if not plain or not isinstance(init, types.FunctionType) or cls.__module__ in PYTHON_MODULES:
+        return cls if cls.__module__ != "numpy" else functools.partial(_native, cls)
+    convertible = callee(init, runtime)
+    if convertible is init:
+        return cls
+
+    def construct(*args: Any, **kwargs: Any) -> Any:
+        made = object.__new__(cls)
+        convertible(made, *args, **kwargs)
+        return made
+
+    return construct
+
+
+def _in_tables(f: Any) -> bool:
+    try:
+        return f in OWN or f in NAMES
+    except TypeError:  # unhashable
+        return False
+
+
+def _like_python(f: Any, owner: Any) -> bool:
+    module = getattr(f, "__module__", None)
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        module = type(owner).__module__
+    objclass = getattr(f, "__objclass__", None)
+    return (objclass.__module__ if objclass is not None else module or "") in PYTHON_MODULES
+
+
+def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
+    """A function of the tables: on plain values NumPy or Python itself."""
+    if involved(args) or involved(kwargs):
+        return call_ufunc(f, "__call__", args, kwargs) if isinstance(f, np.ufunc) else call(f, args, kwargs)
+    if f in EMPTY:
+        f = EMPTY[f]
+    return boxed_result(f(*args, **kwargs))
+
+
+EMPTY: dict[Any, Any] = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # what memory holds is no constant
+
+
+def _ufunc_method(ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+    if involved(args) or involved(kwargs):
+        here()
+        return call_ufunc(ufunc, method, args, kwargs)
+    return boxed_result(getattr(ufunc, method)(*args, **kwargs))
+
+
+def _native(f: Any, *args: Any, **kwargs: Any) -> Any:
+    """A function that is not known, on plain values."""
+    given = [(f"argument {k + 1}", x) for k, x in enumerate(args)] + [(f"`{k}`", x) for k, x in kwargs.items()]
+    for name, x in given:
+        if involved(x):
+            if (getattr(f, "__module__", None) or "").partition(".")[0] == "numpy":
+                raise_at(Unsupported, f"`{name_of(f)}` is not supported", got=f"a call with {describe(x)}")
+            raise_at(
+                ConcretizationError,
+                f"`{name_of(f)}` is compiled code, which cannot be traced",
+                wanted="functions of NumPy and SciPy that jitgrad knows, or plain Python functions",
+                got=f"{describe(x)} as {name}",
+                repair="give it a derivative as a custom rule, or write it in Python",
+            )
+    return boxed_result(f(*args, **kwargs))
+
+
+def _cached(f: Any, inner: Function, *args: Any, **kwargs: Any) -> Any:
+    """functools.cache: keys are plain values."""
+    return inner(*args, **kwargs) if involved(args) or involved(kwargs) else boxed_result(f(*args, **kwargs))
+
+
+def boxed_result(x: Any) -> Any:
+    """Inside a trace there are no bare arrays: what NumPy made is a constant in a box of its own."""
+    if isinstance(x, np.ndarray):
+        return Array(constant(x))
+    if isinstance(x, (tuple, list)) and any(isinstance(v, (np.ndarray, tuple, list)) for v in x):
+        parts = [boxed_result(v) for v in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    return x
+
+
+def _random(f: Any, owner: Any) -> bool:
+    kinds = (np.random.RandomState, np.random.Generator, np.random.BitGenerator, random.Random)
+    return isinstance(owner, kinds) or (getattr(f, "__module__", None) or "").startswith("numpy.random")
+
+
+def _refuse_random(f: Any, *args: Any, **kwargs: Any) -> Any:
+    raise_at(
+        Unsupported,
+        f"`{getattr(f, '__name__', f)}` draws random numbers while the function is traced, once for all calls",
+        wanted="the same function at every call",
+        got="a random number generator",
+        repair="draw the numbers outside, and pass them as an argument",
+    )
+

@@ -1,0 +1,353 @@
+"""A function and an example of its arguments -> a program.
+
+    args  --flatten-->  leaves  --stand-ins-->  f runs on them  -->  Fn
+
+A float or an array is a parameter of the program; an integer is a size of it; everything else is static: the program is
+made for that value. The sizes of the example are symbols, equal ones the same; up to SMALL_SIZE they are numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConcretizationError, DTypeError, raise_at
+from ..ir import build
+from ..ir.build import Value, size
+from ..ir.core import F64, I64, Fn, Type, Var
+from ..ir.dims import Dim, DimLike, Sym, of_symbol
+from . import builtin, inplace, promote, reshape  # noqa: F401  (fill the tables of dispatch)
+from .calls import callee
+from .context import Restart, SizeGuard, Trace, current, here, replace_symbol, running, unbroken
+from .control import Control
+from .guards import Guards
+from .promote import NAME_OF
+from .scope import INLINE, Box, Scope
+from .size import LOWEST
+from .standin import Array, Scalar, boxed
+from .tree import TreeDef, flatten
+
+SMALL_SIZE = 4  # sizes up to this are numbers, so that `for k in range(3)` unrolls
+MAX_RESTARTS = 64
+LETTERS = "nmpqrsuvw"
+
+# One for each size that a call brings: (leaf, axis) has this size; axis None: the leaf is the integer itself.
+Binding = tuple[int, "int | None", DimLike]
+
+
+@dataclass(frozen=True, eq=False)
+class Out:
+    """A leaf of the result. `value`: what is no number of the program (a string, an object) as it is."""
+
+    kind: str  # "array", "scalar", "constant" (a Python number) or "static"
+    dtype: str = ""
+    weak: bool = False
+    value: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """The program of a function. Its parameters are the dynamic leaves of (args, kwargs), then the captured arrays."""
+
+    fn: Fn
+    in_tree: TreeDef
+    names: tuple[str, ...]  # of all leaves, as the user would write them
+    dynamic: tuple[int, ...]  # the leaves that are parameters
+    out_tree: TreeDef
+    outs: tuple[Out, ...]
+    guards: Guards
+    captured: list[np.ndarray]
+    bindings: tuple[Binding, ...]
+    size_guards: tuple[SizeGuard, ...]
+    written: tuple[int, ...]  # the leaves whose arrays the function writes
+    notes: tuple[str, ...] = ()
+    restarts: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Inline:
+    """A function traced within a trace: `fn(*args, *captured)`."""
+
+    fn: Fn
+    args: tuple[Value, ...]
+    captured: tuple[Value, ...]
+    out_tree: TreeDef
+    outs: tuple[Out, ...]
+    dynamic: tuple[int, ...]
+    in_tree: TreeDef
+
+
+@dataclass(eq=False)
+class _Entry:
+    """What the first attempt fixed about the arguments."""
+
+    f: Callable[..., Any]
+    leaves: list[Any]
+    tree: TreeDef
+    names: list[str]
+    sizes: dict[tuple[int, int | None], Dim | int] = field(default_factory=dict)  # (leaf, axis) -> its size
+
+
+def trace_call(
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    small_literals: bool = True,
+    keep_writes: bool = False,
+) -> Traced:
+    """The program of `f(*args, **kwargs)`. `keep_writes`: its last results are the arguments that `f` writes."""
+    entry = _entry(f, tuple(args), dict(kwargs or {}), small_literals)
+    replaced: dict[Sym, DimLike] = {}
+    for restarts in range(MAX_RESTARTS):
+        trace = Trace(replaced)
+        try:
+            return unbroken(trace, _attempt(entry, trace, restarts, keep_writes))
+        except Restart as again:
+            replaced = replace_symbol(replaced, again.symbol, trace.now(again.dim))
+        except Exception:
+            if trace.restart is None:
+                raise
+            replaced = replace_symbol(replaced, trace.restart.symbol, trace.now(trace.restart.dim))
+    raise_at(
+        ConcretizationError,
+        "the sizes of this program do not settle",
+        wanted=f"at most {MAX_RESTARTS} equations between sizes",
+        got="more",
+        repair="pass sizes that follow from each other as one argument",
+    )
+
+
+# ---- arguments
+
+
+def _entry(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], small_literals: bool) -> _Entry:
+    leaves, tree = flatten((args, kwargs), "args")
+    roots = [*_positional(f, args), *kwargs]
+    names = [path for root, x in zip(roots, (*args, *kwargs.values()), strict=True) for path in flatten(x, root)[1].paths(root)]
+    entry = _Entry(f, leaves, tree, names)
+    symbols: dict[int, Dim] = {}
+    letters = (c for c in _letters() if c not in names)
+    for k, x in enumerate(leaves):
+        if isinstance(x, np.ndarray):
+            _supported(x, names[k])
+            for axis, n in enumerate(x.shape):
+                if small_literals and n <= SMALL_SIZE:
+                    entry.sizes[k, axis] = n
+                    continue
+                if n not in symbols:
+                    symbols[n] = of_symbol(Sym(next(letters), SMALL_SIZE + 1 if small_literals else 0, n))
+                entry.sizes[k, axis] = symbols[n]
+        elif is_integer(x):
+            entry.sizes[k, None] = of_symbol(Sym(names[k], LOWEST, int(x)))
+    return entry
+
+
+def _letters() -> Iterator[str]:
+    yield from LETTERS
+    k = 0
+    while True:
+        yield f"n{k}"
+        k += 1
+
+
+def _positional(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    """What the function calls its positional arguments."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return [f"x{k}" for k in range(len(args))]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "args")
+    return [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
+
+
+def is_integer(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, (bool, np.bool_))
+
+
+def is_float(x: Any) -> bool:
+    return isinstance(x, (float, np.floating))
+
+
+def is_dynamic(x: Any) -> bool:
+    """Does the leaf become a parameter of the program?"""
+    return isinstance(x, np.ndarray) or is_integer(x) or is_float(x)
+
+
+def _supported(x: np.ndarray, name: str) -> None:
+    if type(x) not in (np.ndarray, np.memmap):
+        raise_at(DTypeError, f"`{name}` is a {type(x).__name__}", wanted="a plain NumPy array", repair="np.asarray(x)")
+    if x.dtype not in NAME_OF:
+        raise_at(
+            DTypeError,
+            f"`{name}` has the dtype {x.dtype}",
+            wanted="floats of 32 or 64 bits, integers or bools, in the machine's byte order",
+            got=str(x.dtype),
+            repair="x.astype(np.float64)" if x.dtype.kind in "fV" else "",
+        )
+
+
+def _stand_in(entry: _Entry, k: int, trace: Trace, params: list[Var]) -> Any:
+    """What stands for a leaf; its parameter is appended."""
+    x, name = entry.leaves[k], entry.names[k]
+    if isinstance(x, np.ndarray):
+        shape = tuple(trace.now(entry.sizes[k, axis]) for axis in range(x.ndim))
+        params.append(trace.root.param(Var(Type(NAME_OF[x.dtype], shape), _hint(name))))
+        return Array(Box(Value(params[-1]), name))
+    if is_integer(x):
+        d = trace.now(entry.sizes[k, None])
+        own = next(iter(d.terms)) if isinstance(d, Dim) and d.atomic else None
+        bound = isinstance(own, Sym) and own.name == name
+        params.append(trace.root.param(Var(I64, _hint(name), own if bound else None)))
+        return Scalar(size(d), weak=not isinstance(x, np.generic))
+    if is_float(x):
+        dtype = "f64" if not isinstance(x, np.generic) else NAME_OF.get(x.dtype)
+        if dtype is None:
+            raise_at(DTypeError, f"`{name}` has the dtype {x.dtype}", wanted="float64 or float32", got=str(x.dtype))
+        params.append(trace.root.param(Var(F64.of(dtype), _hint(name))))
+        return Scalar(Value(params[-1]), weak=not isinstance(x, np.generic))
+    if isinstance(x, complex):
+        raise_at(DTypeError, f"`{name}` is complex", wanted="a real number", got=repr(x), repair="pass two real numbers")
+    return trace.guards.argument(x, name)
+
+
+def _hint(name: str) -> str:
+    """`params['w'][0]` as a name: params_w_0."""
+    text = "".join(c if c.isalnum() or c == "_" else "_" for c in name.replace("']", "").replace("['", "_").replace("]", ""))
+    return text.strip("_") or "x"
+
+
+# ---- one attempt
+
+
+def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> Traced:
+    trace.guards, trace.scope = Guards(), Scope()
+    with running(trace), build.entered(build.Scope()) as root:
+        trace.root = root
+        params: list[Var] = []
+        inputs = [_stand_in(entry, k, trace, params) for k in range(len(entry.leaves))]
+        args, kwargs = entry.tree.unflatten(inputs)
+        if hasattr(entry.f, "__self__"):
+            trace.guards.mark(entry.f.__self__, type(entry.f.__self__).__name__)
+        try:
+            out = callee(entry.f, Control)(*args, **kwargs)
+            out_tree, outs, values = _results(out)
+        finally:
+            trace.guards.restore()
+        dynamic = tuple(k for k, x in enumerate(entry.leaves) if is_dynamic(x))
+        boxes = {x.box: k for k, x in enumerate(inputs) if isinstance(x, Array)}
+        written = tuple(k for box, k in boxes.items() if box in trace.scope.written)
+        if keep_writes:
+            values += [trace.scope.store[box] for box, k in boxes.items() if k in written]
+        params += [c.param for c in trace.captures.values()]
+        fn, _ = build.finish(root, params, tuple(values), _name(entry.f))
+    return Traced(
+        fn,
+        entry.tree,
+        tuple(entry.names),
+        dynamic,
+        out_tree,
+        outs,
+        trace.guards,
+        [c.array for c in trace.captures.values()],
+        tuple((k, axis, trace.now(d)) for (k, axis), d in entry.sizes.items()),
+        tuple(trace.size_guards),
+        written,
+        tuple(trace.notes),
+        restarts,
+    )
+
+
+def _name(f: Any) -> str:
+    name = getattr(f, "__name__", None) or type(getattr(f, "func", f)).__name__
+    return name if name.isidentifier() else "lambda_" if "lambda" in name else "f"
+
+
+def _results(out: Any) -> tuple[TreeDef, tuple[Out, ...], list[Value]]:
+    leaves, tree = flatten(out, "result")
+    outs, values = [], []
+    for x in leaves:
+        described, value = _result(x)
+        outs.append(described)
+        if value is not None:
+            values.append(value)
+    return tree, tuple(outs), values
+
+
+def _result(x: Any) -> tuple[Out, Value | None]:
+    if isinstance(x, np.ndarray):
+        x = boxed(x)
+    if isinstance(x, Array):
+        v = x.read()
+        return Out("array", v.dtype), v
+    if isinstance(x, Scalar):
+        return Out("scalar", x.value.dtype, x.weak), x.value
+    if isinstance(x, (bool, int, float, np.number, np.bool_)):
+        o = promote.lift(x)
+        return Out("constant", o.dtype, o.weak, x), o.value
+    return Out("static", value=x), None
+
+
+# ---- a function traced within a trace
+
+
+@contextmanager
+def _inner(trace: Trace) -> Iterator[Scope]:
+    outer = trace.scope
+    trace.scope = Scope(INLINE, outer)
+    try:
+        yield trace.scope
+    finally:
+        trace.scope = outer
+
+
+def trace_inline(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Inline:
+    """The program of `f` on arguments like these stand-ins (or plain values), within the trace that is running."""
+    trace = current()
+    here()
+    positional = tuple(args)
+    leaves, tree = flatten((positional, dict(kwargs or {})), "args")
+    roots = [*_positional(f, positional), *(kwargs or {})]
+    values = (*positional, *(kwargs or {}).values())
+    names = [path for root, x in zip(roots, values, strict=True) for path in flatten(x, root)[1].paths(root)]
+    outside = [_outer_value(x) for x in leaves]
+    with _inner(trace), build.entered(build.Scope()) as writing:
+        writing.where = writing.parent.where if writing.parent else None
+        params: list[Var] = []
+        inputs = []
+        for x, v, name in zip(leaves, outside, names, strict=True):
+            inputs.append(x if v is None else _parameter(x, v, name, writing, params))
+        inner_args, inner_kwargs = tree.unflatten(inputs)
+        out = callee(f, Control)(*inner_args, **inner_kwargs)
+        out_tree, outs, results = _results(out)
+        fn, captured = build.finish(writing, params, tuple(results), _name(f))
+    dynamic = tuple(k for k, v in enumerate(outside) if v is not None)
+    return Inline(fn, tuple(v for v in outside if v is not None), captured, out_tree, outs, dynamic, tree)
+
+
+def _outer_value(x: Any) -> Value | None:
+    """The value that a leaf has outside; None: it goes in as it is (sizes, static values)."""
+    if isinstance(x, np.ndarray):
+        x = boxed(x)
+    if isinstance(x, Array):
+        return x.read()
+    if isinstance(x, Scalar):
+        return None if x.is_size else x.value
+    return promote.lift(x).value if is_float(x) else None
+
+
+def _parameter(x: Any, v: Value, name: str, writing: build.Scope, params: list[Var]) -> Any:
+    p = writing.param(Var(v.type, _hint(name)))
+    params.append(p)
+    if v.rank or isinstance(x, Array):
+        return Array(Box(Value(p), name))
+    return Scalar(Value(p), weak=x.weak if isinstance(x, Scalar) else not isinstance(x, np.generic))
+
+
+__all__ = ["Inline", "Out", "Traced", "is_dynamic", "trace_call", "trace_inline"]
