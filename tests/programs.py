@@ -184,7 +184,10 @@ EXAMPLES: list[Example] = [
 ]
 # fmt: on
 
-ATTRIBUTES: dict[str, list[dict[str, Any]]] = {"powi": [{"n": 3}, {"n": 1}, {"n": 6}], "polygamma": [{"n": 1}, {"n": 2}]}
+ATTRIBUTES: dict[str, list[dict[str, Any]]] = {
+    "powi": [{"n": 3}, {"n": 0}, {"n": 1}, {"n": 6}],
+    "polygamma": [{"n": 1}, {"n": 2}],
+}
 
 
 def examples_of(op: str) -> list[Example]:

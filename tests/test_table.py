@@ -16,9 +16,10 @@ from jitgrad.ir.build import apply, trace, value
 from jitgrad.ir.core import BOOL, DTYPES, F64, I64, OPS, Op, Type
 from jitgrad.ir.interp import LETTERS, interp, interp_sympy, sympy_function
 from jitgrad.ops import linalg, scalar
+from jitgrad.ops.table import row as new_row
 from jitgrad.transform import ad
 
-from . import harness
+from . import harness, programs
 from .harness import check_first_order, close, differentiable, draw, facts, rng, run_jvp, run_vjp
 from .mutate import missed, unmutated
 from .programs import ATTRIBUTES, EXAMPLES, Example, arity, examples_of, intervals, is_row, row_examples
@@ -356,6 +357,24 @@ def test_power(n: int) -> None:
 def test_power_of_integers() -> None:
     fn = trace(lambda k: scalar.power(k, 3), [I64], "f")
     assert interp(fn, -3) == (-27,)
+
+
+def test_a_new_row_is_all_that_a_new_function_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/adding-a-primitive.md promises, of a function with an attribute and a partial by other rows."""
+    monkeypatch.setattr(programs, "ATTRIBUTES", {"swish": [{"b": 2.0}]})
+    try:
+        f = lambda x, *, b: x / (1 + np.exp(-b * x))
+        swish = new_row(
+            "swish", f, "x / (1 + exp(-b * x))", "x * sigmoid(b * x)",
+            lambda y, x, *, b: scalar.expit(b * x) + b * y * (1.0 - scalar.expit(b * x)),
+        )  # fmt: skip
+        test_row("swish", Type("f64", (3,)))
+        test_f32_stays_f32("swish")
+        assert not missed(["swish"]) and swish.args == ("swish",)
+        with pytest.raises(InternalError, match="declared twice"):
+            new_row("swish", f, None, "x")
+    finally:
+        OPS.pop("swish")
 
 
 # ---- the other ops, by example

@@ -23,7 +23,7 @@ from ..ir.core import FLOATS, OPS, Atom, Type
 from ..ir.dims import DimLike
 from .array import broadcast, iota, sum_, swap_last, zeros_like
 from .scalar import ge, gt, where
-from .table import ARITHMETIC, linear, need, program
+from .table import ARITHMETIC, OpFunction, linear, need, program
 
 # ---- matmul
 
@@ -117,7 +117,7 @@ def _solve_type(a: Atom, b: Atom, **_: bool) -> Type:
 
 
 # a y = b  =>  a y_dot = b_dot - a_dot y. The sign stands within, so that the adjoints of a and b share one solve.
-solve = linear(
+solve: OpFunction = linear(
     "solve",
     _solve_type,
     np.linalg.solve,

@@ -14,6 +14,9 @@ What holds at kinks and at the edges of domains:
     where           the side not taken contributes nothing
 """
 
+# mypy: disable-error-code="has-type"
+# (partials name rows that stand further down)
+
 from __future__ import annotations
 
 import math
@@ -61,8 +64,8 @@ neg  = row("neg",  np.negative,    "-x",     "-x",    lambda y, x: -1.0, takes=A
 pow_ = row("pow",  np.power,       "x ** z", "pow(x, z)",
            lambda y, x, z: z * pow_(x, one_less(z, x)), lambda y, x, z: y * log(where(eq(y, 0.0), 1.0, x)),
            ints="x ** z", takes=ARITHMETIC, on=(POSITIVE, ROUND))
-powi = row("powi", lambda x, *, n: np.power(x, n), "x ** n", "x ** n", lambda y, x, *, n: n * power(x, n - 1),
-           takes=ARITHMETIC)  # the exponent is a literal, n >= 1
+powi = row("powi", lambda x, *, n: np.power(x, n), "x ** n", "x ** n",
+           lambda y, x, *, n: n * power(x, n - 1) if n else 0.0, takes=ARITHMETIC)  # as `power` writes it, n > 2
 square     = row("square",     np.square,       "x ** 2", "x * x",   lambda y, x: 2.0 * x, takes=ARITHMETIC)
 reciprocal = row("reciprocal", np.reciprocal,   "1 / x",  "1.0 / x", lambda y, x: -(y * y), on=(POSITIVE,))
 floordiv   = row("floordiv",   np.floor_divide, "floor(x / z)", "x // z", takes=ARITHMETIC, on=(ROUND, POSITIVE))
@@ -118,9 +121,9 @@ atanh = row("atanh", np.arctanh, "atanh(x)", "atanh(x)", lambda y, x: 1.0 / ((1.
 
 # ---- special functions
 erf     = row("erf",     special("erf"),     "erf(x)",      "erf(x)",     lambda y, x: SLOPE_OF_ERF * exp(-(x * x)))
-erfc    = row("erfc",    special("erfc"),    "erfc(x)",     "erfc(x)",   lambda y, x: -SLOPE_OF_ERF * exp(-(x * x)))
+erfc    = row("erfc",    special("erfc"),    "erfc(x)",     "erfc(x)",    lambda y, x: -SLOPE_OF_ERF * exp(-(x * x)))
 gammaln = row("gammaln", special("gammaln"), "loggamma(x)", "lgamma(x)",  lambda y, x: digamma(x),        on=(POSITIVE,))
-digamma = row("digamma", special("digamma"), "digamma(x)", "digamma(x)",  lambda y, x: polygamma(x, n=1), on=(POSITIVE,))
+digamma = row("digamma", special("digamma"), "digamma(x)",  "digamma(x)", lambda y, x: polygamma(x, n=1), on=(POSITIVE,))
 polygamma = row("polygamma", lambda x, *, n: special("polygamma")(n, x), "polygamma(n, x)", "polygamma(n, x)",
                 lambda y, x, *, n: polygamma(x, n=n + 1), on=(POSITIVE,))
 
