@@ -66,6 +66,12 @@ def lift(x: Any) -> Operand:
     raise_at(DTypeError, "this is not a number or an array", wanted="a number, an array, or lists of these", got=kind_of(x))
 
 
+def strong(x: Any) -> Operand:
+    """What `np.asarray(x)` is: there a Python number counts as float64, int64 or bool."""
+    o = lift(x)
+    return Operand(o.value) if o.weak else o
+
+
 def kind_of(x: Any) -> str:
     """How a message calls a value."""
     if isinstance(x, Operand):
@@ -133,7 +139,7 @@ def array_of(x: Any, dtype: str | None = None) -> Operand:
 def _flatten(x: Any, leaves: list[Operand]) -> tuple[int, ...]:
     """The operands in nested lists, in order, and the shape of the nest."""
     if not isinstance(x, (list, tuple)):
-        leaves.append(lift(x))
+        leaves.append(strong(x))
         return ()
     shapes = [_flatten(y, leaves) for y in x]
     if any(s != shapes[0] for s in shapes):

@@ -26,6 +26,7 @@ from ..promote import (
     shape_text,
     spread,
     static_int,
+    strong,
 )
 from ..size import same
 from .shapes import atleast_1d, atleast_2d, atleast_3d, cut, ravel, reshape, transpose
@@ -44,7 +45,7 @@ def sequence(arrays: Any, name: str) -> list[Operand]:
         n = static_int(arrays.shape[0], f"the number of arrays in {name}")
         rest = ":" * (arrays.rank - 1)
         return [Operand(get(arrays.value, k, spec="i" + rest)) for k in range(n)]
-    xs = [lift(a) for a in arrays]
+    xs = [strong(a) for a in arrays]
     if not xs:
         raise_at(ShapeError, f"{name} of nothing", wanted="at least one array", got="an empty sequence")
     return xs
@@ -74,7 +75,7 @@ def stack(arrays: Any, axis: Any = 0, dtype: Any = None) -> Operand:
     xs = sequence(arrays, "np.stack")
     shape = broadcast_shapes("np.stack", [x.shape for x in xs], stretch=False)
     k = axis_of(axis, len(shape) + 1, "np.stack")
-    rows = [Operand(array.reshape(fit(x.value, shape), (*shape[:k], 1, *shape[k:])), x.weak) for x in xs]
+    rows = [Operand(array.reshape(fit(x.value, shape), (*shape[:k], 1, *shape[k:]))) for x in xs]
     return concatenate(rows, k, dtype, "np.stack")
 
 

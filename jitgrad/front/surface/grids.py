@@ -23,6 +23,7 @@ from ..promote import (
     shape_text,
     spread,
     static_int,
+    strong,
     together,
 )
 from ..size import bool_of, same
@@ -35,10 +36,10 @@ from .shapes import cut, pick
 def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Operand:
     o = lift(a)
     k = axis_of(axis, o.rank, "np.diff")
-    parts = [p for p in (prepend, o, append) if p is not None]
+    parts = [strong(p) for p in (prepend, o, append) if p is not None]
     if len(parts) > 1:
         ends = tuple(1 if j == k else d for j, d in enumerate(o.shape))
-        parts = [Operand(spread(lift(p).value, ends), lift(p).weak) if not lift(p).rank else lift(p) for p in parts]
+        parts = [p if p.rank else Operand(spread(p.value, ends)) for p in parts]
         o = concatenate(parts, k)
     x = o.value
     for _ in range(static_int(n, "the order of np.diff")):

@@ -22,6 +22,7 @@ from ..promote import (
     shape_text,
     spread,
     static_int,
+    strong,
 )
 from ..size import number_of_elements, same
 from .elementwise import add, multiply, to_bool
@@ -31,7 +32,7 @@ from .shapes import cut, flip, pick
 
 def one_dtype(*xs: Any) -> tuple[list[Value], bool]:
     """Values of one dtype that adds and multiplies; whether the result is to be a truth again."""
-    operands = [lift(x) for x in xs]
+    operands = [strong(x) for x in xs]
     dtype = result_dtype(*operands)
     return [convert(o, "i64" if dtype == "bool" else dtype) for o in operands], dtype == "bool"
 
@@ -78,14 +79,14 @@ def product(x: Value, z: Value) -> Value:
 
 
 def dot(a: Any, b: Any) -> Operand:
-    x, z = lift(a), lift(b)
+    x, z = strong(a), strong(b)
     if not x.rank or not z.rank:
         return multiply(x, z)
     return matmul(x, z) if x.rank <= 2 and z.rank <= 2 or z.rank == 1 else tensordot(x, z, ((-1,), (-2,)))
 
 
 def inner(a: Any, b: Any, /) -> Operand:
-    x, z = lift(a), lift(b)
+    x, z = strong(a), strong(b)
     if not x.rank or not z.rank:
         return multiply(x, z)
     return tensordot(x, z, ((-1,), (-1,)))
@@ -251,7 +252,7 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
 
 
 def kron(a: Any, b: Any) -> Operand:
-    x, z = lift(a), lift(b)
+    x, z = strong(a), strong(b)
     r = max(x.rank, z.rank)
     s, t = (1,) * (r - x.rank) + x.shape, (1,) * (r - z.rank) + z.shape
     left = array.reshape(x.value, tuple(d for n in s for d in (n, 1)))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...errors import ShapeError, raise_at
 from ...ir.build import Value, apply, size, value
 from ...ir.core import FLOATS, INTS, Type
 from ...ir.dims import DimLike, largest, low
+from ...ir.interp import NUMPY
 from ...ops import array
 from ...ops.index import get
 from ...ops.loop import loop
@@ -221,10 +224,12 @@ def extreme_so_far(op: str, name: str) -> Callable[..., Operand]:
 
     def function(a: Any, axis: Any = 0) -> Operand:
         o, k = flat_along(a, axis, name)
-        if o.dtype in INTS or o.dtype == "bool":
-            o = Operand(array.cast(o.value, "i64"))
-        ends = {"maximum": (-(2**63), float("-inf")), "minimum": (2**63 - 1, float("inf"))}[op]
-        return Operand(running(o.value, k, lambda p, row: apply(op, p, row), ends[o.is_real]))
+        if o.dtype == "bool":
+            return Operand(to_bool(function(Operand(array.cast(o.value, "i8")), k)))
+        info = np.iinfo(NUMPY[o.dtype]) if o.dtype in INTS else None
+        least, most = (info.min, info.max) if info else (-np.inf, np.inf)
+        first = least if op == "maximum" else most
+        return Operand(running(o.value, k, lambda p, row: apply(op, p, row), first))
 
     return function
 
