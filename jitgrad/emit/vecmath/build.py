@@ -19,7 +19,7 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.ir.instructions import FastMathFlags
-from numba.core import cgutils, types
+from numba.core import types
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Real:
 F64 = Real(64, 52, 1023, 2.0**-1022, types.float64, ir.DoubleType(), "f64")
 F32 = Real(32, 23, 127, 2.0**-126, types.float32, ir.FloatType(), "f32")
 _REALS = {str(real.llvm): real for real in (F64, F32)}
-_BOOL, _INDEX = ir.IntType(1), ir.IntType(32)
+_BOOL = ir.IntType(1)
 _LANES = {64: (2, 4, 8), 32: (2, 4, 8, 16)}  # vector lengths that a loop may be widened to
 
 
@@ -267,8 +267,8 @@ def _seal_all(function: ir.Function) -> None:
 # A loop with a call of libm is not vectorised, not even where the call stands under a branch. But LLVM may replace a
 # call by a vector version that the call names ("vector-function-abi-variant"), and what the versions do is their
 # affair: these compare, find no NaN, and return. Only where a lane is NaN though its arguments are not do they walk
-# through the lanes and call the scalar version, which calls libm. It costs a call for every vector (0.1 to 0.3 ns an
-# element). The scalar version must not be inlined before the vectoriser has run.
+# through the lanes and call the scalar version, which calls libm. It costs a call for every vector (0.15 to 0.4 ns an
+# element) and some 15 ms of compile time. The scalar version must not be inlined before the vectoriser has run.
 
 
 def rescue(name: str, y: Value, fallback: Callable[..., Value], *args: Value) -> Value:
@@ -291,9 +291,8 @@ def rescue(name: str, y: Value, fallback: Callable[..., Value], *args: Value) ->
 
     one = define(code.context, module, f"rescue.{name}", real, arity, scalar, "noinline")
     lanes = _LANES[real.bits]
-    each = _define_each(module, one, real)
     for n in lanes:
-        _define_lanes(module, one, each, real, n)
+        _define_lanes(module, one, real, n)
     call = code.builder.call(one, [y.llvm, *(a.llvm for a in args)])
     variants = ",".join(f"_ZGV_LLVM_N{n}{'v' * arity}_{one.name}({one.name}.v{n})" for n in lanes)
     for attribute in ("nounwind", "willreturn", "readnone", f'"vector-function-abi-variant"="{variants}"'):
@@ -301,8 +300,8 @@ def rescue(name: str, y: Value, fallback: Callable[..., Value], *args: Value) ->
     return Value(code, call)
 
 
-def _define_lanes(module: ir.Module, one: ir.Function, each: ir.Function, real: Real, n: int) -> None:
-    """The version of `one` for vectors of n: nothing to do, or `each` of the lanes, through memory."""
+def _define_lanes(module: ir.Module, one: ir.Function, real: Real, n: int) -> None:
+    """The version of `one` for vectors of n: nothing to do, or lane by lane."""
     name = f"{one.name}.v{n}"
     if name in module.globals:
         return
@@ -314,33 +313,15 @@ def _define_lanes(module: ir.Module, one: ir.Function, each: ir.Function, real: 
     any_of = f"llvm.vector.reduce.or.v{n}i1"
     reduce_or = module.globals.get(any_of) or ir.Function(module, ir.FunctionType(_BOOL, [lost.type]), any_of)
     with builder.if_then(builder.call(reduce_or, [lost]), likely=False):
-        stored = [builder.alloca(vector) for _ in function.args]
-        for a, p in zip(function.args, stored):
-            builder.store(a, p)
-        builder.call(each, [ir.Constant(_INDEX, n), *(builder.bitcast(p, real.llvm.as_pointer()) for p in stored)])
-        builder.ret(builder.load(stored[0]))
+        result: ir.Value = function.args[0]
+        for lane in range(n):
+            at = ir.Constant(ir.IntType(32), lane)
+            y = builder.call(one, [builder.extract_element(a, at) for a in function.args])
+            result = builder.insert_element(result, y, at)
+        builder.ret(result)
     builder.ret(function.args[0])
     _seal_all(function)
     _keep(module, function)
-
-
-def _define_each(module: ir.Module, one: ir.Function, real: Real) -> ir.Function:
-    """For i < n: y[i] = one(y[i], x[i], ...). One small function for all lengths: it costs compile time only."""
-    name = f"{one.name}.each"
-    if name in module.globals:
-        return module.globals[name]
-    pointers = [real.llvm.as_pointer()] * len(one.args)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_INDEX, *pointers]), name)
-    function.linkage = "linkonce_odr"
-    for attribute in ("noinline", "minsize", "optsize", "nounwind"):
-        function.attributes.add(attribute)
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    with cgutils.for_range(builder, function.args[0]) as loop:
-        at = [builder.gep(p, [loop.index]) for p in function.args[1:]]
-        builder.store(builder.call(one, [builder.load(p) for p in at]), at[0])
-    builder.ret_void()
-    _seal_all(function)
-    return function
 
 
 def _keep(module: ir.Module, function: ir.Function) -> None:
