@@ -21,6 +21,7 @@ from ..ir.core import FLOATS, INTS, Lit, Size, Type, dim_of
 from ..ir.dims import Dim, DimLike, parts, substitute
 from ..ir.interp import NUMPY
 from ..ops import array
+from . import size as sizes
 from .size import same
 
 MAX_CONSTANT = 4096  # elements of a NumPy array that is written into the program number by number
@@ -163,20 +164,24 @@ def _runs(cells: Sequence[Value]) -> list[Value]:
 
 
 def static_int(x: Any, what: str) -> int:
-    """An integer that the traced function knows, such as an axis."""
-    if isinstance(x, Operand) and x.rank == 0 and isinstance(x.value.atom, Lit) and x.dtype in INTS:
-        return int(x.value.atom.value)
+    """An integer that is known while tracing, such as an axis. Of a size its number is taken, which is guarded."""
+    if isinstance(x, Operand) and not x.rank and x.dtype in INTS:
+        d = dim_of(array.cast(x.value, "i64").atom)
+    else:
+        d = x
+    if isinstance(d, Dim) and sizes.known(d):
+        return sizes.static_int(d)
     try:
-        return operator.index(x)
+        return operator.index(d)
     except TypeError:
         pass
-    known = not isinstance(x, Operand)
+    computed = isinstance(x, (Operand, Dim))
     raise_at(
-        DTypeError if known else ConcretizationError,
-        f"{what} must be {'an integer' if known else 'known when the function is traced'}",
-        wanted="an integer" if known else "a Python integer",
+        ConcretizationError if computed else DTypeError,
+        f"{what} must be {'known when the function is traced' if computed else 'an integer'}",
+        wanted="a Python integer",
         got=kind_of(x),
-        repair="" if known else "write the number, or pass it as a static argument",
+        repair="write the number, or make it a size or an integer argument" if computed else "",
     )
 
 

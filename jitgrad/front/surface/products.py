@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ...ir.core import Type
 from ...ir.dims import DimLike, largest, smallest
 from ...ops import array
 from ...ops.index import get, put
+from ...ops.loop import loop
 from ..promote import (
     Operand,
     axis_of,
@@ -25,7 +27,7 @@ from ..promote import (
     strong,
 )
 from ..size import number_of_elements, same
-from .elementwise import add, multiply, to_bool
+from .elementwise import multiply, to_bool
 from .reductions import not_empty
 from .shapes import cut, flip, pick
 
@@ -289,13 +291,18 @@ def _part_of(y: Value, n: DimLike, m: DimLike, mode: str) -> Value:
 
 
 def polyval(p: Any, x: Any) -> Operand:
-    """Horner's rule; the coefficients are those of an array of known length."""
-    c = lift(p)
-    n = static_int(c.shape[0], "the number of coefficients of np.polyval")
-    y = multiply(Operand(array.zeros_like(lift(x).value)), Operand(pick(c.value, 0, 0)) if n else 0)
-    for k in range(n):
-        y = add(multiply(y, x), Operand(pick(c.value, 0, k)))
-    return y
+    """Horner's rule."""
+    c, at = one_dtype(p, x)[0]
+    if c.rank != 1:
+        raise_at(ShapeError, "np.polyval wants coefficients in one dimension", got=shape_text(c.shape))
+    n, nothing = c.shape[0], array.zeros_like(at)
+
+    def step(k: Value, y: Value) -> Value:
+        return y * at + array.fill(get(c, k), at.shape)
+
+    if isinstance(n, int):
+        return Operand(functools.reduce(lambda y, k: step(value(k), y), range(n), nothing))
+    return Operand(loop(value(0), size(n), step, nothing, hints=("k", "y"))[0])
 
 
 # fmt: off

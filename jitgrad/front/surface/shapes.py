@@ -5,7 +5,7 @@ As values: the result is a new operand. That the same functions of a whole array
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...errors import ShapeError, Unsupported, raise_at
@@ -42,37 +42,52 @@ def new_shape(old: tuple[DimLike, ...], given: tuple[DimLike, ...]) -> tuple[Dim
     unknown = [k for k, d in enumerate(given) if d == -1]
     if len(unknown) > 1:
         raise_at(ShapeError, "only one size of a new shape can be -1", got=shape_text(given))
-    others = [d for d in given if d != -1]
-    have, want = _cancelled(old, others)
-    if unknown:
-        return tuple(_divided(have, want, old, given) if d == -1 else d for d in given)
-    if not same(have, want):
+    have, want = _cancelled(old, [d for d in given if d != -1])
+    if not unknown:
+        if not same(number_of_elements(tuple(have)), want):
+            _no_fit(old, given)
+        return given
+    rest = _quotient(have, want)
+    if rest is None:
         _no_fit(old, given)
-    return given
+    return tuple(rest if d == -1 else d for d in given)  # type: ignore[misc]
 
 
-def _cancelled(old: Sequence[DimLike], new: Sequence[DimLike]) -> tuple[DimLike, DimLike]:
-    """The numbers of elements, without the symbolic factors that both have."""
+def _cancelled(old: Sequence[DimLike], new: Sequence[DimLike]) -> tuple[list[DimLike], DimLike]:
+    """The sizes of the one, the number of elements of the other, without the symbolic factors that both have."""
     left, right = list(old), []
     for d in new:
         if isinstance(d, Dim) and d in left:
             left.remove(d)
         else:
             right.append(d)
-    return number_of_elements(tuple(left)), number_of_elements(tuple(right))
+    return left, number_of_elements(tuple(right))
 
 
-def _divided(have: DimLike, by: DimLike, old: tuple[DimLike, ...], given: tuple[DimLike, ...]) -> DimLike:
-    if by == 0 or (isinstance(by, Dim) and same(by, 0)):
-        _no_fit(old, given)
+def _quotient(factors: list[DimLike], by: DimLike) -> DimLike | None:
+    """The product of the factors divided by a size; None where that is not whole."""
     if not isinstance(by, int):
-        if not same(have % by, 0):
-            _no_fit(old, given)
-        return have // by
-    exact = _exactly(have, by)
-    if exact is None and not same(have % by, 0):
-        _no_fit(old, given)
-    return have // by if exact is None else exact
+        have = number_of_elements(tuple(factors))
+        return None if same(by, 0) or not same(have % by, 0) else have // by
+    if by == 0:
+        return None
+    for p in _primes(by):
+        k = next((k for k, d in enumerate(factors) if _exactly(d, p) is not None), None)
+        k = next((k for k, d in enumerate(factors) if same(d % p, 0)), None) if k is None else k
+        if k is None:
+            return None
+        exact = _exactly(factors[k], p)
+        factors = [*factors[:k], factors[k] // p if exact is None else exact, *factors[k + 1 :]]
+    return number_of_elements(tuple(factors))
+
+
+def _primes(n: int) -> Iterator[int]:
+    p = 2
+    while n > 1:
+        while n % p == 0:
+            yield p
+            n //= p
+        p += 1
 
 
 def _exactly(d: DimLike, k: int) -> DimLike | None:
