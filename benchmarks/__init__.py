@@ -32,7 +32,7 @@ OURS = "jitgrad"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call over the rounds of a race, and the median, over the rounds, of this contestant's time / ours."""
+    """Seconds a call (or bytes) over the rounds of a race, and the median, over the rounds, of this contestant's / ours."""
 
     best: float
     median: float
@@ -41,11 +41,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One case of a benchmark. `ours` and `peers` by name; None stands for a peer that is not installed."""
+    """One case of a benchmark. `ours` and `peers` by name; None stands for a peer that is not installed.
+
+    `unit` is "s" or "B": a row may say what a call takes in memory.
+    """
 
     name: str
     ours: Timing
     peers: dict[str, Timing | None]
+    unit: str = "s"
 
 
 def peer(module: str) -> ModuleType | None:

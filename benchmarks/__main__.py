@@ -26,9 +26,9 @@ RESULTS = HERE / "results" / "cpu.md"
 PACKAGES = ("numba", "numpy", "scipy", "jax", "torch")
 HEAD = """# Results on the CPU
 
-Written by `python -m benchmarks --write`. Seconds a call: the best, in brackets the median, and the median over the
-rounds of that time divided by ours of the same round (above 1: jitgrad is faster). All contestants of a row take turns
-in one process.
+Written by `python -m benchmarks --write`. Seconds a call (bytes where it says so): the best, in brackets the median, and
+the median over the rounds of that time divided by ours of the same round (above 1: jitgrad is faster). All contestants of
+a row take turns in one process.
 """
 
 
@@ -74,10 +74,18 @@ def seconds(t: float) -> str:
     return f"{t / 1e-9:.3g} ns"
 
 
-def cell(t: dict[str, float] | None, ours: bool = False) -> str:
+def size(b: float) -> str:
+    return f"{b / 1e6:.2f} MB"
+
+
+WORDS = {"s": seconds, "B": size}
+
+
+def cell(t: dict[str, float] | None, unit: str = "s", ours: bool = False) -> str:
     if t is None:
         return "not installed"
-    times = f"{seconds(t['best'])} ({seconds(t['median'])})"
+    words = WORDS[unit]
+    times = f"{words(t['best'])} ({words(t['median'])})"
     return times if ours else f"{times}, {t['ratio']:.2f} x"
 
 
@@ -86,8 +94,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     peers = list(dict.fromkeys(p for row in rows for p in row["peers"]))
     lines = [["case", "jitgrad", *peers]]
     for row in rows:
-        others = [cell(row["peers"][p]) if p in row["peers"] else "" for p in peers]
-        lines.append([row["name"], cell(row["ours"], ours=True), *others])
+        unit = row.get("unit", "s")
+        others = [cell(row["peers"][p], unit) if p in row["peers"] else "" for p in peers]
+        lines.append([row["name"], cell(row["ours"], unit, ours=True), *others])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]
     return "\n".join([text[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *text[1:]])
