@@ -17,7 +17,7 @@ from ..errors import ArgumentError, raise_at
 from ..front import context
 from ..front.standin import StandIn
 from ..front.tree import flatten
-from . import derive
+from . import derive, matrices
 from .derive import Argnums
 from .programs import Function, plain_copy
 
@@ -174,7 +174,7 @@ def jacobian(f: Callable[..., Any] | None = None, *, argnums: Any = 0, mode: str
         raise_at(ArgumentError, f"unknown mode {mode!r}", wanted='"auto", "forward" or "reverse"', got=repr(mode))
     if f is None:
         return lambda g: jacobian(g, argnums=which, mode=mode)
-    return made(f, "jacobian", lambda: derive.Jacobian(f, which, mode), which, mode)
+    return made(f, "jacobian", lambda: matrices.Jacobian(f, which, mode), which, mode)
 
 
 def hessian(f: Callable[..., Any] | None = None, *, argnums: Any = 0) -> Any:
@@ -190,7 +190,7 @@ def hessian(f: Callable[..., Any] | None = None, *, argnums: Any = 0) -> Any:
     which = checked_argnums(argnums)
     if f is None:
         return lambda g: hessian(g, argnums=which)
-    return made(f, "hessian", lambda: derive.Jacobian(derive.Gradient(f, which), which, "forward"), which)
+    return made(f, "hessian", lambda: matrices.Jacobian(derive.Gradient(f, which), which, "forward"), which)
 
 
 def stop_gradient(x: Any) -> Any:
