@@ -21,7 +21,7 @@ from ..ir.dims import Dim, DimLike, combine, largest, smallest, trips
 from . import promote
 from .dispatch import OWN, size_in
 from .names import NAMES
-from .reshape import as_array
+from .reshape import as_array, in_one_piece
 from .size import number_of_elements, same, static_int
 from .standin import Array, Scalar, StandIn, size_of, unwrap, wrap
 
@@ -156,11 +156,6 @@ def type_(x: Any, *rest: Any) -> Any:
     return types_of(x)[0] if isinstance(x, StandIn) and not rest else builtins.type(x, *rest)
 
 
-def print_(*args: Any, **kwargs: Any) -> None:
-    """Printed while tracing: descriptions of what is computed later."""
-    builtins.print(*args, **kwargs)
-
-
 # ---- sizes
 
 
@@ -201,19 +196,25 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Arra
     return x.astype(dtype)
 
 
+def contiguous(order: str) -> Callable[..., Array]:
+    """The array itself where it lies so in memory; what cannot be known *may* share memory."""
+
+    def function(a: Any, dtype: Any = None) -> Array:
+        x = asarray(a, dtype)
+        if not x.dims:
+            return x[None]
+        if (x.view.is_whole or x.view.block) and (order == "C" or len(x.dims) == 1):
+            return x
+        return in_one_piece(x, x.dims) if order == "C" else Array.new(x.read(), x.box.name, (x.box,))
+
+    return function
+
+
 def array_(a: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any) -> Array:
     x = asarray(a, dtype)
     while len(x.dims) < ndmin:
         x = x[None]
     return x.copy() if copy is True else x
-
-
-def getattr_(x: Any, name: str, *default: Any) -> Any:
-    return builtins.getattr(x, name, *default)
-
-
-def iter_(x: Any, *rest: Any) -> Any:
-    return builtins.iter(x, *rest)
 
 
 def of_dtypes(f: Any) -> Callable[..., Any]:
@@ -234,14 +235,16 @@ def shares_memory(a: Any, b: Any, *args: Any) -> bool:
 # fmt: off
 OWN.update({
     builtins.range: range_, builtins.enumerate: enumerate_, builtins.zip: zip_, builtins.reversed: reversed_,
-    builtins.len: len_, builtins.isinstance: isinstance_, builtins.type: type_, builtins.print: print_,
+    builtins.len: len_, builtins.isinstance: isinstance_, builtins.type: type_,
     builtins.min: extreme(smallest, min), builtins.max: extreme(largest, max), builtins.int: int_,
     operator.index: lambda x: x if size_in(x) is not None else operator.index(x),
     copy.copy: lambda x: x.copy(), copy.deepcopy: lambda x, memo=None: x.copy(),
     np.shape: shape_, np.size: size_, np.ndim: lambda a: len(as_array(a).dims),
-    np.array: array_, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.asfortranarray: asarray,
+    np.array: array_, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: contiguous("C"),
+    np.asfortranarray: contiguous("F"),
     np.asarray_chkfinite: asarray, np.require: lambda a, dtype=None, requirements=None: asarray(a, dtype),
-    np.real: lambda x: x, np.isscalar: lambda x: isinstance(x, Scalar), np.iscomplexobj: lambda x: False,
+    np.iterable: lambda x: bool(x.shape), np.real: lambda x: x, np.isscalar: lambda x: isinstance(x, Scalar),
+    np.iscomplexobj: lambda x: False,
     np.isrealobj: lambda x: True, np.shares_memory: shares_memory, np.may_share_memory: shares_memory,
     np.result_type: of_dtypes(np.result_type), np.can_cast: of_dtypes(np.can_cast),
     np.min_scalar_type: of_dtypes(np.min_scalar_type), np.common_type: of_dtypes(np.common_type),

@@ -13,8 +13,8 @@ import numpy as np
 from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
 from .captured import constant
 from .context import here
-from .dispatch import OWN, call, call_ufunc, name_of
-from .names import NAMES
+from .dispatch import OWN, call, call_ufunc
+from .names import is_library, lookup, name_of, refuse
 from .rewrite import convert, is_converted
 from .standin import Array, StandIn, boxed, describe, involved
 
@@ -102,7 +102,7 @@ def _of_class(cls: type, runtime: Callable[[types.FunctionType], Any]) -> Any:
 
 def _in_tables(f: Any) -> bool:
     try:
-        return f in OWN or f in NAMES
+        return f in OWN or lookup(f) is not None
     except TypeError:  # unhashable
         return False
 
@@ -139,8 +139,8 @@ def _native(f: Any, *args: Any, **kwargs: Any) -> Any:
     given = [(f"argument {k + 1}", x) for k, x in enumerate(args)] + [(f"`{k}`", x) for k, x in kwargs.items()]
     for name, x in given:
         if involved(x):
-            if (getattr(f, "__module__", None) or "").partition(".")[0] == "numpy":
-                raise_at(Unsupported, f"`{name_of(f)}` is not supported", got=f"a call with {describe(x)}")
+            if is_library(f):
+                refuse(f, got=f"{describe(x)} as {name}")
             raise_at(
                 ConcretizationError,
                 f"`{name_of(f)}` is compiled code, which cannot be traced",

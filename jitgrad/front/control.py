@@ -59,6 +59,7 @@ class Control:
 
     def __init__(self, f: FunctionType) -> None:
         self.names = f.__globals__
+        self.watched = str(self.names.get("__name__")).partition(".")[0] not in FIXED_MODULES
         self.cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
 
     # -- statements
@@ -156,7 +157,7 @@ class Control:
         return boxed(value) if isinstance(value, np.ndarray) else value
 
     def load(self, name: str, value: Any) -> Any:
-        if isinstance(value, StandIn) or not tracing():
+        if isinstance(value, StandIn) or not self.watched or not tracing():
             return value
         guards = current().guards
         if name in self.cells:

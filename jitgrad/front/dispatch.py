@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DTypeError, EscapedError, Unsupported, raise_at
 from ..ir.dims import DimLike
 from .context import current, here, tracing
-from .names import NAMES
+from .names import lookup, name_of, of_ufunc, refuse
 from .size import bool_of, static_int
 from .standin import Array, Scalar, StandIn, boxed, describe, involved, unwrap, wrap
 
@@ -41,9 +41,9 @@ def call(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     here()
     if f in OWN:
         return OWN[f](*args, **kwargs)
-    handler = NAMES.get(f)
+    handler = lookup(f)
     if handler is None:
-        raise_at(Unsupported, f"`{name_of(f)}` is not supported", got=f"a call with {_what(args, kwargs)}")
+        refuse(f, got=f"a call with {_what(args, kwargs)}")
     out = kwargs.pop("out", None) if isinstance(f, np.ufunc) or "out" in kwargs else None
     result = wrap(handler(*map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()}))
     return result if out is None else into(out, result)
@@ -74,13 +74,6 @@ def same_kind(dtype: np.dtype[Any], target: Array) -> None:
         )
 
 
-REDUCES: dict[Any, Any] = {
-    np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min, np.logical_and: np.all,
-    np.logical_or: np.any,
-}  # fmt: skip
-ACCUMULATES: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
-
-
 def call_ufunc(ufunc: np.ufunc, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A universal function and its methods."""
     if method == "__call__":
@@ -92,20 +85,15 @@ def call_ufunc(ufunc: np.ufunc, method: str, args: tuple[Any, ...], kwargs: dict
         if target is None:
             raise_at(Unsupported, f"np.{ufunc.__name__}(..., where=mask) without out= leaves cells undefined")
         return into(target, call(np.where, (where, call(ufunc, args, kwargs), target), {}))
-    table = {"reduce": REDUCES, "accumulate": ACCUMULATES}.get(method, {})
-    if ufunc in table:
-        if len(args) < 2:
-            kwargs.setdefault("axis", 0)
-        return call(table[ufunc], args, kwargs)
-    if (ufunc, method) in OWN or method in ("at", "outer"):
+    if method in OWN:
         return OWN[method](ufunc, *args, **kwargs)
-    raise_at(Unsupported, f"np.{ufunc.__name__}.{method} is not supported", got=f"a call with {_what(args, kwargs)}")
-
-
-def name_of(f: Any) -> str:
-    module = (getattr(f, "__module__", None) or "numpy").partition(".")[0]
-    prefix = {"numpy": "np.", "_operator": "operator.", "builtins": ""}.get(module, f"{module}.")
-    return prefix + getattr(f, "__name__", repr(f))
+    handler = of_ufunc(ufunc, method) if lookup(ufunc) else None
+    if handler is None:
+        refuse(getattr(ufunc, method), got=f"a call with {_what(args, kwargs)}")
+    here()
+    out = kwargs.pop("out", None)
+    result = wrap(handler(*map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()}))
+    return result if out is None else into(out, result)
 
 
 def _what(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

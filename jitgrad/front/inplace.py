@@ -128,7 +128,10 @@ def by_function(f: Any) -> Function:
 
 
 # fmt: off
-SAME = ["sum", "prod", "mean", "std", "var", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "dot", "clip", "round", "trace", "argsort", "conj", "conjugate", "repeat", "take", "compress", "nonzero", "searchsorted", "choose"]
+SAME = (
+    "sum", "prod", "mean", "std", "var", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "dot", "clip",
+    "round", "trace", "argsort", "conj", "conjugate", "repeat", "take", "compress", "nonzero", "searchsorted", "choose",
+)
 METHODS.update({name: by_function(getattr(np, name)) for name in SAME})
 METHODS.update({
     "astype": astype, "copy": copy, "item": item, "tolist": tolist, "sort": sort, "partition": sort,

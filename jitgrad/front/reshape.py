@@ -72,16 +72,23 @@ def _of_ones(view: View, shape: tuple[DimLike, ...]) -> View | None:
 
 
 def ravel(x: Any, order: str = "C") -> Array:
-    return reshape(x, -1, order) if not _is_scalar(x) else reshape(as_array(x), 1, order)
+    """In one piece, so what has gaps is copied."""
+    row_major(order)
+    a = as_array(x)
+    shape = (number_of_elements(a.dims),)
+    if a.view.contiguous or (a.view.block and shape == a.dims):
+        return _reshaped(a, shape)
+    return in_one_piece(a, shape)
+
+
+def in_one_piece(a: Array, shape: tuple[DimLike, ...]) -> Array:
+    """A copy; or the memory itself, if NumPy finds that it has no gaps."""
+    return Array.new(array.reshape(a.read(), shape), a.box.name, () if a.view.gaps else (a.box,))
 
 
 def flatten(a: Array, order: str = "C") -> Array:
     row_major(order)
     return Array.new(array.reshape(a.read(), (number_of_elements(a.dims),)), a.box.name)
-
-
-def _is_scalar(x: Any) -> bool:
-    return isinstance(x, Scalar) or (isinstance(x, Array) and not x.dims)
 
 
 # ---- axes

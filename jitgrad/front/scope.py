@@ -127,4 +127,4 @@ class Scope:
 
 
 def _place(where: Where | None) -> str:
-    return f"{where.file}:{where.line}" if where else "an unknown line"
+    return f"{where.filename}:{where.lineno}" if where else "an unknown line"

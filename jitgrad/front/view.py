@@ -77,6 +77,23 @@ class View:
         wide = [k for k, n in zip(self.order, self.shape, strict=True) if k is not None and (low(n) or 0) > 1]
         return wide != sorted(wide)
 
+    @property
+    def block(self) -> bool:
+        """Surely one piece of memory, in its order: cells, then one span without gaps, then whole axes."""
+        rest = list(zip(self.axes, self.form, strict=True))
+        while rest and isinstance(rest[0][0], Cell):
+            del rest[0]
+        gapless = not rest or (isinstance(rest[0][0], Span) and rest[0][0].step == 1)
+        return self.in_order and gapless and all(isinstance(a, Span) and a.whole(n) for a, n in rest[1:])
+
+    @property
+    def gaps(self) -> bool:
+        """Surely not one piece of memory in its order."""
+        spans = [a for a in self.axes if isinstance(a, Span)]
+        wide = [a for a in spans if (low(a.size) or 0) > 1]
+        last_cell = isinstance(self.axes[-1], Cell) and (low(self.form[-1]) or 0) > 1 if self.axes else False
+        return self.scattered or any(a.step != 1 for a in wide) or (last_cell and bool(wide))
+
     # -- views of views
 
     def select(self, selection: Sequence[Axis | None]) -> View | None:
