@@ -7,7 +7,7 @@ numbers come; `dtypes` which dtypes are tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,23 +27,31 @@ class Case:
     shapes: Sequence[tuple[int, ...]]
     dtypes: Sequence[str] = ("f8",)
     draw: tuple[float, float] = (-2.0, 2.0)
-    covers: Sequence[str] = field(default_factory=tuple)
+    smooth: bool = True  # where it is drawn: differences of it are derivatives
 
 
 CASES: list[Case] = []
 
 
-def case(f: Callable[..., Any], *shapes: tuple[int, ...], dtypes: Sequence[str] = ("f8",), draw: Any = (-2.0, 2.0), name: str = "") -> None:
-    CASES.append(Case(name or getattr(f, "__name__", "f"), f, shapes, dtypes, draw))
+def case(
+    f: Callable[..., Any],
+    *shapes: tuple[int, ...],
+    dtypes: Sequence[str] = ("f8",),
+    draw: tuple[float, float] = (-2.0, 2.0),
+    name: str = "",
+    smooth: bool = True,
+) -> None:
+    CASES.append(Case(name or getattr(f, "__name__", "f"), f, shapes, dtypes, draw, smooth))
 
 
 A, B, C, V, M, S = (2, 3), (3,), (2, 1), (4,), (3, 3), ()
 
 # ---- cell by cell
 
-for f in "exp expm1 exp2 sin cos tan sinh cosh tanh arcsinh arctan fabs rint cbrt deg2rad radians rad2deg degrees sinc signbit".split():
+for f in "exp expm1 exp2 sin cos sinh cosh tanh arcsinh arctan fabs rint cbrt deg2rad radians rad2deg degrees sinc signbit".split():
     case(getattr(np, f), A, dtypes=FLOATS)
     case(getattr(np, f), S, dtypes=("f8", "i8"))
+case(np.tan, A, dtypes=("f8", "f4", "i8"), draw=(-1.0, 1.0))
 for f in "log log2 log10 sqrt arccosh reciprocal log1p".split():
     case(getattr(np, f), A, dtypes=FLOATS, draw=(1.1, 3.0))
 for f in "arcsin arccos arctanh".split():
@@ -95,13 +103,13 @@ case(lambda x: np.clip(x, -1.0, 1.0), A, dtypes=FLOATS)
 case(lambda x: np.clip(x, -1, 1), A, dtypes=NUMBERS)
 case(lambda x, a: np.clip(x, a, None), A, B)
 case(lambda x: np.clip(x, max=0.5), A) if np.__version__ >= "2.1" else None
-case(lambda x: np.round(x, 2), A, dtypes=FLOATS)
+case(lambda x: np.round(x, 2), A, dtypes=FLOATS, smooth=False)
 case(lambda x: np.around(x), A, dtypes=NUMBERS)
-case(lambda x: np.round(x * 100, -1), A)
+case(lambda x: np.round(x * 100, -1), A, smooth=False)
 case(lambda c, x: np.where(c > 0, x, 0.0), A, B, dtypes=("f8", "f4", "i8"))
 case(lambda c, x: np.where(c, x, x + 1), A, B, dtypes=NUMBERS)
 case(lambda c: np.where(c > 0, 1.0, 0.0), A, dtypes=("f4",))
-case(lambda x: np.nan_to_num(np.where(x > 0, x / 0.0, np.nan), nan=3.0), A)
+case(lambda x: np.nan_to_num(np.where(x > 0, x / 0.0, np.nan), nan=3.0), A, smooth=False)
 
 # ---- Python numbers do not widen; a bool is the weakest
 case(lambda x: 2.0 * x + 1, A, dtypes=ALL)
@@ -116,12 +124,13 @@ case(lambda x: np.float32(2.0) * x, A, dtypes=ALL)
 case(lambda x: np.sin(0.5) * x, A, dtypes=FLOATS)
 case(lambda x: ~(x > 0) & (x < 1) | (x == 0) ^ (x != 1), A, dtypes=NUMBERS)
 case(lambda x: x @ x.T, A, dtypes=ALL)
-case(lambda x: np.float32(x), A, dtypes=ALL)
+case(lambda x: np.float32(x), A, dtypes=ALL, smooth=False)
 case(lambda x: np.int64(x), A, dtypes=ALL)
 case(lambda x: np.bool_(x), A, dtypes=ALL)
 
 # ---- reductions
-for f in "sum mean prod max min amax amin ptp any all argmax argmin var std count_nonzero cumsum cumprod nansum nanmean nanprod average".split():
+REDUCTIONS = "sum mean prod max min amax amin ptp any all argmax argmin var std count_nonzero cumsum cumprod nansum nanmean"
+for f in (*REDUCTIONS.split(), "nanprod", "average"):
     g = getattr(np, f)
     types = NUMBERS if f == "ptp" else ALL
     case(g, A, dtypes=types)
@@ -140,7 +149,7 @@ case(lambda x: np.var(x, axis=0, ddof=1), A)
 case(lambda x: np.std(x, ddof=1), A, dtypes=FLOATS)
 case(lambda x: np.var(x, ddof=0.5), A)
 case(lambda x: np.sum(x, dtype=np.float64), A, dtypes=ALL)
-case(lambda x: np.mean(x, dtype=np.float32), A, dtypes=ALL)
+case(lambda x: np.mean(x, dtype=np.float32), A, dtypes=ALL, smooth=False)
 case(lambda x: np.argmax(x == 0), A, dtypes=INTEGERS)
 case(lambda x, w: np.average(x, weights=w), A, A, draw=(0.5, 2.0))
 case(lambda x, w: np.average(x, axis=1, weights=w), A, B, draw=(0.5, 2.0))
@@ -246,7 +255,7 @@ case(lambda x: np.array([1, 2, 3], dtype=np.float32) * x, B, dtypes=("f4",))
 case(lambda x: (np.asarray(x), np.asanyarray(x), np.array(x, ndmin=3)), A)
 case(lambda x: np.ascontiguousarray(x), S)
 case(lambda x: x.astype(np.int64), A, dtypes=ALL)
-case(lambda x: np.astype(x, np.float32), A, dtypes=ALL) if hasattr(np, "astype") else None
+case(lambda x: np.astype(x, np.float32), A, dtypes=ALL, smooth=False) if hasattr(np, "astype") else None
 case(lambda x: np.arange(x.shape[1]), A)
 case(lambda x: np.arange(2, 9), S)
 case(lambda x: np.arange(2, 9, 3), S)
@@ -285,8 +294,10 @@ case(lambda x: np.vander(x), B)
 case(lambda x: np.vander(x, 4, increasing=True), B)
 
 # ---- products
-SHAPES = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)), ((5, 2, 3), (3, 4)), ((3,), (5, 3, 2)),
-          ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4)), ((1, 2, 3), (5, 3, 4)), ((2, 5, 2, 3), (3,))]
+SHAPES = [
+    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)), ((5, 2, 3), (3, 4)), ((3,), (5, 3, 2)),
+    ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4)), ((1, 2, 3), (5, 3, 4)), ((2, 5, 2, 3), (3,)),
+]
 for s, t in SHAPES:
     case(np.matmul, s, t, dtypes=("f8",))
     case(np.dot, s, t, dtypes=("f8",))
@@ -306,10 +317,13 @@ case(lambda a, b: np.tensordot(a, b, 1), (2, 3), (3, 4))
 case(lambda a, b: np.tensordot(a, b, 0), A, B)
 case(lambda a, b: np.tensordot(a, b, 2), A, A)
 case(lambda a, b: np.tensordot(a, b, ([0, 1], [2, 0])), (2, 3, 4), (3, 5, 2))
-EINSUM = [("ij,jk->ik", A, (3, 4)), ("ij,jk", A, (3, 4)), ("ij,kj->ik", A, (4, 3)), ("i,i", B, B), ("i,j->ij", B, V), ("i,j->ji", B, V),
-          ("ii->i", M), ("ii", M), ("ij->ji", A), ("ij->", A), ("ij->j", A), ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)), ("bij,bij->b", (5, 2, 3), (5, 2, 3)),
-          ("ij,ij->ij", A, A), ("ijk,kl,jm->ilm", (2, 3, 4), (4, 5), (3, 6)), ("iij,jk->ik", (3, 3, 2), (2, 4)), ("ij,k->j", A, V),
-          ("bik,kj->jbi", (5, 2, 3), (3, 4)), ("abc,cd,d->ab", (2, 3, 4), (4, 5), (5,)), ("ij,j,j->i", A, B, B), ("ia,ib->ab", A, (2, 4))]
+EINSUM = [
+    ("ij,jk->ik", A, (3, 4)), ("ij,jk", A, (3, 4)), ("ij,kj->ik", A, (4, 3)), ("i,i", B, B), ("i,j->ij", B, V),
+    ("i,j->ji", B, V), ("ii->i", M), ("ii", M), ("ij->ji", A), ("ij->", A), ("ij->j", A), ("ij,ij->ij", A, A),
+    ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)), ("bij,bij->b", (5, 2, 3), (5, 2, 3)), ("ij,k->j", A, V), ("ij,j,j->i", A, B, B),
+    ("ijk,kl,jm->ilm", (2, 3, 4), (4, 5), (3, 6)), ("iij,jk->ik", (3, 3, 2), (2, 4)), ("ia,ib->ab", A, (2, 4)),
+    ("bik,kj->jbi", (5, 2, 3), (3, 4)), ("abc,cd,d->ab", (2, 3, 4), (4, 5), (5,)),
+]
 for text, *shapes in EINSUM:
     case(lambda *xs, text=text: np.einsum(text, *xs), *shapes, name=f"einsum {text}")
 case(lambda a, b: np.einsum("ij,jk->ik", a, b), A, (3, 4), dtypes=NUMBERS)
@@ -405,12 +419,14 @@ case(lambda a, b: sl.solve_triangular(a, b, unit_diagonal=True), M, B)
 
 # ---- scipy.special
 for f in "erf erfc expit expm1 exp2 exp10 cbrt log_expit ndtr entr gammasgn".split():
-    case(getattr(sp, f), A, dtypes=FLOATS if f not in ("gammasgn", "exp10", "exp2", "cbrt") else ("f8",))
+    case(getattr(sp, f), A, dtypes=FLOATS if f not in ("gammasgn", "exp10", "exp2", "cbrt") else ("f8",), smooth=f != "entr")
+case(sp.entr, A, draw=(0.1, 3.0))
 for f in "gammaln digamma psi gamma log1p".split():
     case(getattr(sp, f), A, draw=(0.2, 5.0))
-case(sp.gamma, (20,), draw=(-4.0, 4.0))
+case(sp.gamma, (20,), draw=(-4.0, 4.0), smooth=False)
+case(sp.gamma, (9,), draw=(-0.9, -0.1))
 case(sp.gamma, A, dtypes=("i8",), draw=(1.0, 5.0))
-case(sp.logit, A, draw=(0.1, 0.9))
+case(sp.logit, A, draw=(0.2, 0.8))
 case(lambda x: sp.polygamma(2, x), A, draw=(0.2, 5.0))
 case(lambda x: sp.polygamma(0, x), A, draw=(0.2, 5.0))
 for f in "beta betaln xlogy xlog1py rel_entr".split():

@@ -165,10 +165,9 @@ def _runs(cells: Sequence[Value]) -> list[Value]:
 
 def static_int(x: Any, what: str) -> int:
     """An integer that is known while tracing, such as an axis. Of a size its number is taken, which is guarded."""
+    d: Any = x
     if isinstance(x, Operand) and not x.rank and x.dtype in INTS:
         d = dim_of(array.cast(x.value, "i64").atom)
-    else:
-        d = x
     if isinstance(d, Dim) and sizes.known(d):
         return sizes.static_int(d)
     try:

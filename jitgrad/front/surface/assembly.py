@@ -8,10 +8,10 @@ from typing import Any
 from ...errors import ShapeError, Unsupported, raise_at
 from ...ir.build import Value, apply, size, value
 from ...ir.core import INTS, Type
-from ...ir.dims import Dim, DimLike, low
+from ...ir.dims import DimLike, largest, low
 from ...ops import array
 from ...ops.index import get, put
-from ..index import Each, in_range
+from ..index import Each, in_range, span
 from ..promote import (
     Operand,
     axis_of,
@@ -29,7 +29,7 @@ from ..promote import (
     strong,
 )
 from ..size import same
-from .shapes import atleast_1d, atleast_2d, atleast_3d, cut, ravel, reshape, transpose
+from .shapes import atleast_1d, atleast_2d, atleast_3d, cut, exactly, ravel, reshape, transpose
 
 Function = Callable[..., Any]
 
@@ -201,6 +201,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         raise_at(Unsupported, f"np.pad does not take {', '.join(options)} here", wanted="constant_values")
     o = lift(x)
     widths: Widths = [(dim(a), dim(b)) for a, b in _pairs(pad_width, o.rank)]
+    if any(isinstance(d, int) and d < 0 for pair in widths for d in pair):
+        raise_at(ShapeError, "np.pad by a negative number", wanted="widths of at least 0", got=str(pad_width))
     if mode == "constant":
         return Operand(_padded(o, widths, _pairs(constant_values, o.rank)))
     if mode not in MIRRORS:
@@ -209,8 +211,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     for k, (a, b) in enumerate(widths):
         if (a, b) != (0, 0):
             n = v.shape[k]
-            index = array.iota(n + a + b)
-            v = along(v, k, MIRRORS[mode](index - array.fill(size(a), index.shape), lambda d, i=index: array.fill(size(d), i.shape), n))
+            place = array.iota(n + a + b)
+            v = along(v, k, MIRRORS[mode](place - array.fill(size(a), place.shape), n))
     return Operand(v)
 
 
@@ -246,21 +248,29 @@ def _padded(o: Operand, widths: Widths, constants: Sequence[tuple[Any, Any]]) ->
     return v
 
 
-# Which cell of 0 ... n - 1 the place i (any integer) shows.
-MIRRORS: dict[str, Callable[[Value, Callable[[DimLike], Value], DimLike], Value]] = {
-    "edge": lambda i, fill, n: apply("minimum", apply("maximum", i, 0), fill(n - 1)),
-    "wrap": lambda i, fill, n: apply("mod", i, fill(n)),
-    "reflect": lambda i, fill, n: fill(n - 1) - apply("abs", fill(n - 1) - apply("mod", i, _at_least_one(fill(2 * n - 2)))),
-    "symmetric": lambda i, fill, n: _folded(apply("mod", i, fill(2 * n)), fill(2 * n - 1)),
-}
+# Which cell of 0 ... n - 1 stands at the place i (any integer).
 
 
-def _at_least_one(v: Value) -> Value:
-    return apply("maximum", v, 1)
+def _edge(i: Value, n: DimLike) -> Value:
+    return apply("minimum", apply("maximum", i, 0), array.fill(size(n - 1), i.shape))
 
 
-def _folded(j: Value, last: Value) -> Value:
+def _wrap(i: Value, n: DimLike) -> Value:
+    return apply("mod", i, array.fill(size(n), i.shape))
+
+
+def _reflect(i: Value, n: DimLike) -> Value:
+    last, period = (array.fill(size(d), i.shape) for d in (n - 1, largest(1, 2 * n - 2)))
+    return last - apply("abs", last - apply("mod", i, period))
+
+
+def _symmetric(i: Value, n: DimLike) -> Value:
+    last, period = (array.fill(size(d), i.shape) for d in (2 * n - 1, 2 * n))
+    j = apply("mod", i, period)
     return apply("minimum", j, last - j)
+
+
+MIRRORS = {"edge": _edge, "wrap": _wrap, "reflect": _reflect, "symmetric": _symmetric}
 
 
 # ---- splitting
@@ -275,18 +285,12 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0, name: str = "np.spl
     parts = static_int(indices_or_sections, "the number of sections")
     if parts < 1 or not same(n % parts, 0):
         raise_at(ShapeError, f"{name} wants equal parts", wanted=f"a size divisible by {parts}", got=shape_text(x.shape))
-    each = _part(n, parts)
+    exact = exactly(n, parts)
+    each = n // parts if exact is None else exact
     return [Operand(cut(x, k, each * i, each)) for i in range(parts)]
 
 
-def _part(n: DimLike, parts: int) -> DimLike:
-    exact = isinstance(n, Dim) and not n.c % parts and all(c % parts == 0 for c in n.terms.values())
-    return Dim({s: c // parts for s, c in n.terms.items()}, n.c // parts) if exact else n // parts
-
-
 def _split_at(x: Value, k: int, at: list[DimLike]) -> list[Operand]:
-    from ..index import span
-
     bounds = [None, *at, None]
     spans = [span(slice(a, b), x.shape[k]) for a, b in zip(bounds, bounds[1:])]
     return [Operand(cut(x, k, s.start, s.size)) for s in spans]
@@ -341,7 +345,7 @@ def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Operand
         index = indices_of(indices, n, k, "np.take")
     else:
         raw = array.cast(lift(indices).value, "i64")
-        index = MIRRORS["edge" if mode == "clip" else "wrap"](raw, lambda d: array.fill(size(d), raw.shape), n)
+        index = MIRRORS["edge" if mode == "clip" else "wrap"](raw, n)
     spec = ":" * k + ("a" if index.rank else "i") + ":" * (x.rank - k - 1)
     return Operand(get(x, index, spec=spec))
 
@@ -352,7 +356,11 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Operand:
         return take(ravel(o), ravel(given))
     k = axis_of(axis, o.rank, "np.take_along_axis")
     if given.rank != o.rank:
-        raise_at(ShapeError, "np.take_along_axis wants as many dimensions of both", got=f"{shape_text(o.shape)}, {shape_text(given.shape)}")
+        raise_at(
+            ShapeError,
+            "np.take_along_axis wants as many dimensions of both",
+            got=f"{shape_text(o.shape)}, {shape_text(given.shape)}",
+        )
     own = tuple(1 if j == k else d for j, d in enumerate(o.shape))
     theirs = tuple(1 if j == k else d for j, d in enumerate(given.shape))
     common = broadcast_shapes("np.take_along_axis", [own, theirs])

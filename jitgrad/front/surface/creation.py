@@ -30,7 +30,8 @@ from ..promote import (
     together,
 )
 from .elementwise import floats_dtype
-from .shapes import moveaxis, row_major
+from .reductions import sum_
+from .shapes import moveaxis, ravel, row_major
 
 Function = Callable[..., Any]
 
@@ -64,9 +65,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Op
     return Operand(spread(convert(o, o.dtype if dtype is None else dtype_name(dtype)), dims(shape)))
 
 
-def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
-) -> Operand:
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Operand:
     o = lift(a)
     return full(o.shape if shape is None else shape, fill_value, o.dtype if dtype is None else dtype, order)
 
@@ -103,9 +102,9 @@ def arange(*args: Any, dtype: Any = None, start: Any = None, stop: Any = None, s
     first, last, by = (n if g is None else g for g, n in zip(given, named))
     if last is None:
         first, last = None, first
-    bounds = [lift(0 if first is None else first), lift(last), lift(1 if by is None else by)]
+    bounds = (lift(0 if first is None else first), lift(last), lift(1 if by is None else by))
     natural = result_dtype(*bounds)
-    out = _whole_range(*bounds) if natural in INTS else _float_range(*bounds, natural)
+    out = _whole_range(*bounds) if natural in INTS else _float_range(bounds, natural)
     return Operand(array.cast(out, natural if dtype is None else dtype_name(dtype)))
 
 
@@ -120,16 +119,18 @@ def _whole_range(start: Operand, stop: Operand, step: Operand) -> Value:
     return i if lo == 0 else i + array.fill(size(lo), (n,))
 
 
-def _float_range(start: Operand, stop: Operand, step: Operand, dtype: str) -> Value:
-    lo, hi, by = map(known, (start, stop, step))
-    if None in (lo, hi, by):
+def _float_range(bounds: tuple[Operand, ...], dtype: str) -> Value:
+    numbers = [n for n in map(known, bounds) if n is not None]
+    if len(numbers) < 3:
         raise_at(
-            ConcretizationError, "the size of this np.arange depends on the data",
+            ConcretizationError,
+            "the size of this np.arange depends on the data",
             wanted="integers, or numbers that are known when the function is traced",
-            got=", ".join(map(kind_of, (start, stop, step))), repair="write start + step * np.arange(n), or np.linspace",
-        )  # fmt: skip
-    n = len(np.arange(lo, hi, by))
-    index = array.cast(array.iota(n), dtype)
+            got=", ".join(map(kind_of, bounds)),
+            repair="write start + step * np.arange(n), or np.linspace",
+        )
+    lo, hi, by = map(float, numbers)
+    index = array.cast(array.iota(len(np.arange(lo, hi, by))), dtype)
     return value(lo, index.type) + index * value((lo + by) - lo, index.type)
 
 
@@ -217,7 +218,7 @@ def triangle(compare: str) -> Function:
             x = array.broadcast(x, (x.shape[0], x.shape[0]), (1,))
         if x.rank < 2:
             raise_at(ShapeError, "a triangle of an array", wanted="one dimension or more", got=shape_text(x.shape))
-        kept = band(*x.shape[-2:], compare, dim(k))
+        kept = band(x.shape[-2], x.shape[-1], compare, dim(k))
         return Operand(apply("where", array.broadcast(kept, x.shape, (x.rank - 2, x.rank - 1)), x, array.zeros_like(x)))
 
     return function
@@ -246,8 +247,6 @@ def diag(v: Any, k: Any = 0) -> Operand:
 
 def diagflat(v: Any, k: Any = 0) -> Operand:
     o, off = lift(v).value, static_int(k, "the offset")
-    from .shapes import ravel
-
     x = ravel(Operand(o)).value
     n = x.shape[0] + abs(off)
     blank = value(0, Type(x.dtype, (abs(off),)))
@@ -256,8 +255,6 @@ def diagflat(v: Any, k: Any = 0) -> Operand:
 
 
 def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None) -> Operand:
-    from .reductions import sum_
-
     return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 

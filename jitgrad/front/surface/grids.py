@@ -83,7 +83,12 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     steps = steps * len(axes) if len(steps) == 1 else steps
     order = static_int(edge_order, "edge_order")
     if len(steps) != len(axes) or order not in (1, 2):
-        raise_at(ShapeError, "np.gradient wants one spacing for each axis", wanted=f"{len(axes)}, edge_order 1 or 2", got=f"{len(steps)}")
+        raise_at(
+            ShapeError,
+            "np.gradient wants one spacing for each axis",
+            wanted=f"{len(axes)}, edge_order 1 or 2",
+            got=f"{len(steps)}",
+        )
     slopes = [Operand(_slope(v, k, h, order)) for k, h in zip(axes, steps)]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
@@ -181,7 +186,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         raise_at(Unsupported, "np.interp with a period is not supported", repair="take x % period and repeat the end points")
     at, grid, values = (array.cast(lift(a).value, "f64") for a in (x, xp, fp))
     if grid.rank != 1 or values.rank != 1 or not same(grid.shape[0], values.shape[0]):
-        raise_at(ShapeError, "np.interp wants as many values as points", got=f"{shape_text(grid.shape)} and {shape_text(values.shape)}")
+        raise_at(
+            ShapeError, "np.interp wants as many values as points", got=f"{shape_text(grid.shape)} and {shape_text(values.shape)}"
+        )
     not_empty(grid, (0,), "np.interp")
     n: DimLike = grid.shape[0]
     first, last = pick(values, 0, 0), pick(values, 0, n - 1)

@@ -88,7 +88,7 @@ def slogdet(a: Any) -> SlogdetResult:
 def det(a: Any) -> Operand:
     x = square(a, "det")
     n = x.shape[-1]
-    if n in (1, 2, 3):
+    if isinstance(n, int) and 1 <= n <= 3:
         return Operand(_written_out([[_entry(x, i, j) for j in range(n)] for i in range(n)]))
     sign, logdet = slogdet(Operand(x))
     return Operand(sign.value * apply("exp", logdet.value))
@@ -161,7 +161,12 @@ def vector(v: Value, ord: Any, axes: tuple[int, ...]) -> Value:
     """The norm of order p of vectors along axes."""
     p = known(ord) if not isinstance(ord, str) else None
     if p is None:
-        raise_at(Unsupported, "a vector norm of this order is not supported", wanted="1, 2, another number, inf or -inf", got=f"{ord!r}")
+        raise_at(
+            Unsupported,
+            "a vector norm of this order is not supported",
+            wanted="1, 2, another number, inf or -inf",
+            got=f"{ord!r}",
+        )
     if p == 2:
         return safe_root(array.sum_(v * v, axes))
     size = apply("abs", v)
@@ -181,15 +186,18 @@ def matrix(v: Value, ord: Any, axes: tuple[int, int]) -> Value:
     i, j = axes
     if ord == "fro":
         return vector(v, 2, tuple(sorted(axes)))
-    along = {1: (i, j), -1: (i, j), np.inf: (j, i), -np.inf: (j, i)}.get(known(ord) if not isinstance(ord, str) else ord)
-    if along is None:
+    p = None if isinstance(ord, str) else known(ord)
+    if p is None or abs(p) not in (1, np.inf):
         raise_at(
-            Unsupported, "a matrix norm of this order is not supported", wanted="'fro', 1, -1, inf or -inf", got=repr(ord),
+            Unsupported,
+            "a matrix norm of this order is not supported",
+            wanted="'fro', 1, -1, inf or -inf",
+            got=repr(ord),
             repair="the others need a singular value decomposition",
-        )  # fmt: skip
-    summed, left = along
+        )
+    summed, left = (i, j) if abs(p) == 1 else (j, i)
     total = Operand(array.sum_(apply("abs", v), (summed,)))
-    return (max_ if known(ord) > 0 else min_)(total, left - (summed < left)).value
+    return (max_ if p > 0 else min_)(total, left - (summed < left)).value
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, ord: Any = 2, keepdims: Any = False) -> Operand:
@@ -264,4 +272,3 @@ SCIPY: dict[str, Function] = {
     "solve_triangular": solve_triangular, "cho_factor": cho_factor, "cho_solve": cho_solve,
 }
 # fmt: on
-

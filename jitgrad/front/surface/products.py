@@ -151,7 +151,9 @@ def contract(x: Value, z: Value, n: int) -> Value:
 
 def einsum(subscripts: Any, /, *operands: Any, optimize: Any = False) -> Operand:
     if not isinstance(subscripts, str) or "." in subscripts:
-        raise_at(Unsupported, "this form of np.einsum is not supported", wanted="subscripts such as 'ij,jk->ik'", got=repr(subscripts))
+        raise_at(
+            Unsupported, "this form of np.einsum is not supported", wanted="subscripts such as 'ij,jk->ik'", got=repr(subscripts)
+        )
     left, arrow, out = subscripts.replace(" ", "").partition("->")
     labels = left.split(",")
     if not arrow:

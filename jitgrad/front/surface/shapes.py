@@ -72,11 +72,11 @@ def _quotient(factors: list[DimLike], by: DimLike) -> DimLike | None:
     if by == 0:
         return None
     for p in _primes(by):
-        k = next((k for k, d in enumerate(factors) if _exactly(d, p) is not None), None)
+        k = next((k for k, d in enumerate(factors) if exactly(d, p) is not None), None)
         k = next((k for k, d in enumerate(factors) if same(d % p, 0)), None) if k is None else k
         if k is None:
             return None
-        exact = _exactly(factors[k], p)
+        exact = exactly(factors[k], p)
         factors = [*factors[:k], factors[k] // p if exact is None else exact, *factors[k + 1 :]]
     return number_of_elements(tuple(factors))
 
@@ -90,7 +90,7 @@ def _primes(n: int) -> Iterator[int]:
         p += 1
 
 
-def _exactly(d: DimLike, k: int) -> DimLike | None:
+def exactly(d: DimLike, k: int) -> DimLike | None:
     """d / k where every coefficient divides."""
     terms, c = parts(d)
     if c % k or any(v % k for v in terms.values()):
@@ -199,7 +199,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Operand:
 def broadcast_to(a: Any, shape: Any) -> Operand:
     x, want = lift(a).value, dims(shape)
     if len(want) < x.rank or broadcast_shapes("np.broadcast_to", [x.shape, want]) != want:
-        raise_at(ShapeError, "np.broadcast_to cannot shrink", wanted=f"a shape that {shape_text(x.shape)} fits", got=shape_text(want))
+        raise_at(
+            ShapeError, "np.broadcast_to cannot shrink", wanted=f"a shape that {shape_text(x.shape)} fits", got=shape_text(want)
+        )
     return Operand(spread(x, want))
 
 

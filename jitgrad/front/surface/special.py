@@ -31,7 +31,9 @@ def gamma(x: Any) -> Operand:
     down = apply("floor", v)
     pole = apply("and", apply("lt", v, 0.0), apply("eq", v, down))
     size = apply("exp", apply("gammaln", apply("where", pole, array.ones_like(v), v)))
-    return Operand(apply("where", pole, value(math.nan, v.type), apply("copysign", size, zero_sign(gammasgn(Operand(v)).value, v))))
+    return Operand(
+        apply("where", pole, value(math.nan, v.type), apply("copysign", size, zero_sign(gammasgn(Operand(v)).value, v)))
+    )
 
 
 def gammasgn(x: Any) -> Operand:
