@@ -11,7 +11,7 @@ Derivatives, 2008, ch. 3, for the incremental reverse mode).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from .activity import active_vars
 
 Tangent = Value | None
 Take = Callable[[int], Tangent]
-Back = Callable[[Sequence[Tangent], Take], dict[int, Tangent]]  # bars of the results -> bars of the arguments
+Back = Callable[[Sequence[Tangent], Take], Mapping[int, Tangent]]  # bars of the results -> bars of the arguments
 
 PUSH: dict[str, Callable[[Let, Sequence[Value], Sequence[Tangent]], tuple[Sequence[Value], Sequence[Tangent]]]] = {}
 PULL: dict[str, Callable[[Let, Sequence[Value], Sequence[bool]], tuple[Sequence[Value], Back]]] = {}
@@ -55,6 +55,10 @@ def plus(a: Tangent, b: Tangent) -> Tangent:
     if a is None or b is None:
         return b if a is None else a
     return a + b
+
+
+def tangent_or_zero(t: Tangent, like: Value) -> Value:
+    return zeros_like(like) if t is None else t
 
 
 def total(terms: Sequence[Tangent]) -> Tangent:
@@ -112,8 +116,7 @@ def _push_linear(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> lis
             continue
         args = list(ins)
         for k in ks:
-            t = tans[k]
-            args[k] = zeros_like(ins[k]) if t is None else t
+            args[k] = tangent_or_zero(tans[k], ins[k])
         terms.append(again(let, args))
     return terms
 
@@ -121,7 +124,7 @@ def _push_linear(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> lis
 def _push_programs(
     let: Let, outs: Sequence[Value], ins: Sequence[Value], tans: Sequence[Tangent]
 ) -> list[Sequence[Tangent]]:
-    terms = []
+    terms: list[Sequence[Tangent]] = []
     for k, t in enumerate(tans):
         if t is None or is_linear_in(let.op, k):
             continue
@@ -169,7 +172,7 @@ def jvp(fn: Fn, wrt: Sequence[int] | None = None) -> Fn:
     def body(*args: Value) -> tuple[Value, ...]:
         tans = dict(zip(wrt, args[n:], strict=True))
         outs, dots = push_fn(fn, args[:n], [tans.get(k) for k in range(n)])
-        return (*outs, *[zeros_like(y) if t is None else t for y, t in zip(outs, dots, strict=True) if y.type.is_real])
+        return (*outs, *[tangent_or_zero(t, y) for y, t in zip(outs, dots, strict=True) if y.type.is_real])
 
     extra = [Var(fn.params[k].type, fn.params[k].hint + "_dot") for k in wrt]
     return close(body, fn, extra, "jvp")
@@ -264,9 +267,9 @@ def sweep(fn: Fn, ins: Sequence[Any], want: Sequence[bool]) -> tuple[tuple[Value
     pulls: list[tuple[Let, Back]] = []
     for let in fn.lets:
         with at(let.where):
-            outs, back = pull(let, read(env, let.args), [a in active for a in let.args])
+            outs, pulled = pull(let, read(env, let.args), [a in active for a in let.args])
         env.update((o, v.atom) for o, v in zip(let.outs, outs, strict=True))
-        pulls.append((let, back))
+        pulls.append((let, pulled))
 
     def back(gs: Sequence[Tangent], accs: Sequence[Tangent] | None = None) -> list[Tangent]:
         bars: dict[Any, Tangent] = {}
@@ -302,7 +305,7 @@ def vjp(fn: Fn, wrt: Sequence[int] | None = None, seeds: Sequence[float] | None 
         given = args[n:] if seeds is None else [value(s, fn.results[k].type) for s, k in zip(seeds, reals, strict=True)]
         gs = dict(zip(reals, given, strict=True))
         bars = back([gs.get(k) for k in range(len(outs))])
-        return (*outs, *[zeros_like(args[k]) if bars[k] is None else bars[k] for k in wrt])  # type: ignore[misc]
+        return (*outs, *[tangent_or_zero(bars[k], args[k]) for k in wrt])
 
     extra = [Var(fn.results[k].type, fn.results[k].hint + "_bar") for k in reals] if seeds is None else []
     return close(body, fn, extra, "vjp")

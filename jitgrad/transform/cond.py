@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..ir.build import Value
+from ..ir.build import Value, again
 from ..ir.core import Fn, Let
-from ..ops.array import zeros_like
 from ..ops.cond import Cond, cond
 from .activity import active_results
-from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, sweep
+from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, sweep, tangent_or_zero
 
 
 def _sides(let: Let, ins: Sequence[Value], extra: Sequence[Any]) -> list[tuple[Fn, Sequence[Value], Sequence[Any]]]:
@@ -34,7 +33,7 @@ def push_cond(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> tuple[
         def run() -> tuple[Value, ...]:
             outs, dots = push_fn(fn, args, ts)
             new = [dots[k] for k in on]
-            return (*outs, *[zeros_like(outs[k]) if d is None else d for k, d in zip(on, new, strict=True)])
+            return (*outs, *[tangent_or_zero(d, outs[k]) for k, d in zip(on, new, strict=True)])
 
         return run
 
@@ -47,7 +46,7 @@ def push_cond(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> tuple[
 
 def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
     sides = _sides(let, ins, want)
-    outs = cond(ins[0], *[lambda s=s: sweep(s[0], s[1], [False] * len(s[1]))[0] for s in sides], [o.hint for o in let.outs])
+    outs = again(let, ins)
     at: dict[Any, int] = {}  # captured value -> its first position among the arguments
     for k, (a, wanted) in enumerate(zip(let.args, want, strict=True)):
         if wanted:
@@ -55,7 +54,7 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
 
     def back(gs: Sequence[Tangent], take: Take) -> dict[int, Tangent]:
         taken = {k: take(k) for k in at.values()}
-        accs = {k: zeros_like(ins[k]) if t is None else t for k, t in taken.items()}
+        accs = {k: tangent_or_zero(t, ins[k]) for k, t in taken.items()}
         args = [let.args[1 : 1 + len(sides[0][1])], let.args[1 + len(sides[0][1]) :]]
 
         def branch(side: int) -> Callable[[], tuple[Value, ...]]:

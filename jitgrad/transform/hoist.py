@@ -1,17 +1,19 @@
 """Loop-invariant statements leave their loop, before differentiation: where a value is computed decides what its adjoint is.
 
-A statement goes to the outermost scope in which everything it uses exists, but never out of a branch, and never out of the
-body of a `while` or of a loop that may run no iteration if it could fail there: a `get` leaves only if its index is proven
-to be in bounds outside as well.
+A statement goes to the outermost scope in which everything it uses exists, but never out of a branch or of a `while`. Out of
+a loop that may run no iteration, or whose body may raise, only what cannot fail leaves; a `get` only if its index is proven
+to be in bounds outside as well. Out of a loop that runs at least once everything pure leaves: inner loops too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..ir.affine import within
+from ..ir.affine import at_least, within
 from ..ir.build import Value, again, entered
-from ..ir.core import Fn, Let, Var, dim_of, vars_of
+from ..ir.core import Fn, Let, dim_of, vars_of
+from ..ir.dims import combine
+from ..ir.walk import effectful
 from ..ops.index import axes_of
 from .rewrite import Outs, Rewriter, rewritten
 
@@ -19,24 +21,39 @@ SAFE = {"broadcast", "transpose", "reshape", "iota", "concat"}
 
 
 class Hoister(Rewriter):
-    def statement(self, let: Let, ins: Outs) -> Outs:
+    def __init__(self, fn: Fn, parent: Hoister | None = None, kind: str = "root") -> None:
+        super().__init__(fn, parent, kind)
+        self.raises = any(map(effectful, fn.lets))
+
+    def each(self, let: Let, ins: Outs) -> Outs:
         home: Rewriter = self
-        while home.kind == "loop" and home.parent is not None and self._may_leave(let, ins, home.parent):
+        while home.kind == "loop" and home.parent is not None and may_leave(let, ins, home, home.parent):
             home = home.parent
         if home is self or home.scope is None:
-            return again(let, ins)
+            return super().each(let, ins)
         with entered(home.scope):
-            return again(let, ins)
+            return super(Hoister, home).each(let, ins)  # type: ignore[misc]
 
-    def _may_leave(self, let: Let, ins: Outs, to: Rewriter) -> bool:
-        scope = to.scope
-        if scope is None or not all(scope.sees(v) for a in ins for v in vars_of(a.atom)):
-            return False
-        if let.op.effect or let.op.construct:
-            return False
-        if let.op.name == "get":
-            return in_bounds(let, ins, to)
-        return let.op.elementwise or let.op.name in SAFE
+    def statement(self, let: Let, ins: Outs) -> Outs:
+        return again(let, ins)
+
+
+def may_leave(let: Let, ins: Outs, out_of: Rewriter, to: Rewriter) -> bool:
+    scope = to.scope
+    if scope is None or effectful(let) or not all(scope.sees(v) for a in ins for v in vars_of(a.atom)):
+        return False
+    if let.op.elementwise or let.op.name in SAFE:
+        return True
+    if let.op.name == "get" and in_bounds(let, ins, to):
+        return True
+    return runs(out_of) and not out_of.raises  # type: ignore[attr-defined]
+
+
+def runs(body: Rewriter) -> bool:
+    """Is the loop proven to run at least once?"""
+    lo, hi = body.ranges[body.index]
+    least = at_least(combine(hi, lo, -1), body.parent.ranges if body.parent else {})
+    return least is not None and least >= 1
 
 
 def in_bounds(let: Let, ins: Sequence[Value], at: Rewriter) -> bool:
@@ -58,5 +75,3 @@ def in_bounds(let: Let, ins: Sequence[Value], at: Rewriter) -> bool:
 def hoist(fn: Fn) -> Fn:
     return rewritten(fn, Hoister)
 
-
-__all__ = ["Hoister", "Var", "hoist"]

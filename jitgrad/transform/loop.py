@@ -15,6 +15,7 @@ A `while` is a loop whose number of trips is known once it has run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,13 @@ from ..ir.build import Value, bind, size, trace, trace_open, value
 from ..ir.core import I64, Fn, Let, Type, Var, dim_of, swap_dim, swap_type, type_vars
 from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols
 from ..ir.walk import widen
-from ..ops.array import zeros_like
 from ..ops.index import get, put
 from ..ops.loop import Loop, loop
 from ..ops.while_ import While
+from .access import Finals, assuming, chain_of, facts, integers
 from .activity import carried
-from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, sweep
-from .remember import emitter, split
+from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, sweep, tangent_or_zero
+from .remember import Question, emitter, split
 from .simplify import simplify
 
 
@@ -93,10 +94,6 @@ def _replay(fn: Fn, args: Sequence[Any]) -> tuple[Value, ...]:
     return push_fn(fn, args, [None] * len(args))[0]
 
 
-def tangent_or_zero(t: Tangent, like: Value) -> Value:
-    return zeros_like(like) if t is None else t
-
-
 # ---- reverse
 
 
@@ -113,9 +110,12 @@ class Joint:
     new_bars: tuple[Any, ...]  # of the active carries, then of the active constants
 
 
-def make_joint(body: Fn, want: Sequence[bool], state: Sequence[int], rows: Sequence[int], consts: Sequence[int]) -> Joint:
+def make_joint(
+    kind: Kind, view: Any, want: Sequence[bool], state: Sequence[int], rows: Sequence[int], consts: Sequence[int]
+) -> Joint:
     """`state`, `rows`: positions of active results; `consts`: positions of active constants among the parameters; `want`:
     which parameters are active."""
+    body = view.body
     n, m = len(body.params), len(body.results)
     slots = [p for p, w in zip(body.params, want, strict=True) if w and body.params.index(p) not in consts]
     extra = [
@@ -128,15 +128,25 @@ def make_joint(body: Fn, want: Sequence[bool], state: Sequence[int], rows: Seque
 
     def write(*args: Value) -> tuple[Value, ...]:
         ins, bars = args[:n], args[n:]
-        outs, back = sweep(body, ins, want)
         gs = dict(zip([*state, *rows], bars[:b], strict=True))
         accs = dict(zip(consts, bars[b:], strict=True))
-        new = back([gs.get(k) for k in range(m)], [accs.get(k) for k in range(n)])
+        with known(kind, view, ins):
+            outs, back = sweep(body, ins, want)
+            new = back([gs.get(k) for k in range(m)], [accs.get(k) for k in range(n)])
         return (*outs, *[tangent_or_zero(new[k], ins[k]) for k in (*state_params, *consts)])
 
     fn = simplify(trace(write, [*body.params, *extra], body.name + "_joint"))
     q = fn.params
     return Joint(fn, q[:n], q[n : n + a], q[n + a : n + b], q[n + b :], fn.results[:m], fn.results[m:])
+
+
+def known(kind: Kind, view: Any, ins: Sequence[Value]) -> AbstractContextManager[None]:
+    """What the body may assume of its constants and its index (`ins`: its parameters, as the joint program calls them)."""
+    consts = [v.atom for v in ins[kind.params + view.count :]]
+    names = integers(consts, [v.atom for v in view.consts])  # type: ignore[arg-type]
+    if kind is WHILE:
+        return assuming(names, {})
+    return assuming(names, {ins[0].atom: (facts().resolved(view.lo.atom), facts().resolved(view.hi.atom))})
 
 
 def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
@@ -146,7 +156,7 @@ def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) 
     state = [k for k in range(c) if carries[k]]
     rows = [k for k in range(c, len(out_on)) if out_on[k]]
     consts = [p + c + k for k in range(len(view.consts)) if want[h + c + k]]
-    joint = make_joint(view.body, [*[False] * p, *carries, *want[h + c :]], state, rows, consts)
+    joint = make_joint(kind, view, [*[False] * p, *carries, *want[h + c :]], state, rows, consts)
     keep = Keeper(kind, view, joint)
     last, middle, all_rows = keep.forward()
     n_rows = len(view.rows)
@@ -157,8 +167,8 @@ def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) 
         state_init = [tangent_or_zero(gs[k], last[k]) for k in state]
         row_gs = [gs[kind.outs + k] for k in rows]
         accs = [tangent_or_zero(take(h + k - p), view.consts[k - p - c]) for k in consts]
-        done = keep.backward(middle, saved, state_init, row_gs, accs)
-        bars = dict(zip([h + k for k in state], done, strict=False))
+        done = keep.backward(last, middle, saved, state_init, row_gs, accs)
+        bars: dict[int, Tangent] = dict(zip([h + k for k in state], done, strict=False))
         bars.update(zip([h + k - p for k in consts], done[len(state) :], strict=True))
         return bars
 
@@ -174,8 +184,22 @@ class Keeper:
         self.consts = joint.primal[p + c :]
         bars = (*joint.state_bars, *joint.row_bars, *joint.accs)
         free = (*joint.primal[:p], *self.consts)
-        self.saved = split(joint.fn, bars, free, joint.new_bars, lambda t: self.stored(t) is not None)
+        question = Question.of(joint.fn, bars, free, joint.new_bars, lambda t: self.stored(t) is not None)
+        self.finals = self._finals() if kind is LOOP else {}
+        self.split = split(question, list(self.finals.values()))
+        self.saved = self.split.saved
         self.types = [self.stored(v.type) for v in self.saved]
+
+    def _finals(self) -> dict[int, Finals]:
+        """The carried arrays whose versions are known from the beginning of an iteration to its end."""
+        found: dict[int, Finals] = {}
+        names = integers(self.consts, [v.atom for v in self.view.consts])
+        lo, hi = (facts().resolved(x.atom) for x in (self.view.lo, self.view.hi))
+        for k, p in enumerate(self.joint.primal[1 : 1 + self.view.count]):
+            chain = chain_of(self.joint.fn, p, self.joint.primal_results[k]) if p.type.shape else None
+            if chain is not None:
+                found[k] = Finals(self.joint.fn, chain, self.joint.primal[0], lo, hi, self.view.reverse, names)
+        return found
 
     def stored(self, t: Type) -> Type | None:
         """The type of a row that holds such a value: sizes that change from trip to trip become their bound. None: no bound."""
@@ -224,7 +248,7 @@ class Keeper:
         return put(value(0 if not v.type.is_real else 0.0, bound), v, *args, spec=spec, steps=(1,) * v.rank)
 
     def backward(
-        self, middle: Any, saved: Sequence[Value], state: Sequence[Value], row_gs: Sequence[Tangent], accs: Sequence[Value]
+        self, last: Any, middle: Any, saved: Sequence[Value], state: Sequence[Value], row_gs: Sequence[Tangent], accs: Sequence[Value]
     ) -> tuple[Value, ...]:
         view, joint, c, p = self.view, self.joint, self.view.count, self.kind.params
         lo, hi, reverse = (view.lo, view.hi, not view.reverse) if self.kind is LOOP else (value(0), middle[0], True)
@@ -239,7 +263,9 @@ class Keeper:
                 env[v] = self._load(rows, row, v, env).atom
             for v, rows in zip(joint.row_bars, row_gs, strict=True):
                 env[v] = (value(0.0, v.type) if rows is None else _row(rows, row, v.hint)).atom
-            emit = emitter(joint.fn, env)
+            for k, f in self.finals.items():
+                env.update((v, last[k].atom) for v in f.place if v in self.split.finals)
+            emit = emitter(joint.fn, env, self.split.reads)
             return tuple(emit(r) for r in joint.new_bars)
 
         hints = [view.index.hint if self.kind is LOOP else "k", *[v.hint for v in (*joint.state_bars, *joint.accs)]]

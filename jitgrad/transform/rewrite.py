@@ -28,6 +28,7 @@ class Rewriter:
     def __init__(self, fn: Fn, parent: Rewriter | None = None, kind: str = "root") -> None:
         self.fn, self.parent, self.kind = fn, parent, kind
         self.scope: Scope | None = None
+        self.index: Any = None  # of a loop: its index here
         self.ranges: dict[Any, tuple[DimLike, DimLike]] = parent.ranges if parent else {}
 
     def statement(self, let: Let, ins: Outs) -> Outs:
@@ -71,7 +72,7 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     child = self.child(view.body, "loop")
 
     def step(i: Value, *state: Value) -> tuple[Value, ...]:
-        child.ranges = {**self.ranges, i.atom: (lo, hi)}
+        child.index, child.ranges = i.atom, {**self.ranges, i.atom: (lo, hi)}
         now = dict(zip(keep, state, strict=True))
         out = child.run(i, *[now.get(k, view.init[k]) for k in range(c)], *view.consts)
         return (*[out[k] for k in keep], *out[c:])
@@ -133,7 +134,7 @@ def _outer(side: tuple[Fn, Sequence[Value]], k: int) -> Atom | None:
     if isinstance(r, Lit):
         return r if not r.type.shape else None
     names = dict(zip(fn.params, captured, strict=True))
-    return names[r].atom if r in names else None  # type: ignore[index]
+    return names[r].atom if r in names else None
 
 
 _CONSTRUCTS: dict[str, Callable[[Rewriter, Let, Outs], Outs]] = {"loop": _loop, "while": _while, "cond": _cond}

@@ -19,7 +19,7 @@ from ..ir.build import Value, again, literal, replay, trace
 from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
 from ..ir.interp import NUMPY
 from ..ir.walk import everywhere, use_counts
-from ..ops.scalar import not_
+from ..ops.scalar import neg, not_
 from .cells import CELLS
 from .rewrite import Outs, Rewriter, rewritten
 
@@ -46,7 +46,7 @@ RULES = [
     Rule(lambda x: x / 1.0,             lambda x: x),
     Rule(lambda x: x * -1.0,            lambda x: -x),
     Rule(lambda x: -1.0 * x,            lambda x: -x),
-    Rule(lambda x: -(-x),               lambda x: x),
+    Rule(lambda x: neg(-x),             lambda x: x),
     Rule(lambda x, z: x + -z,           lambda x, z: x - z),
     Rule(lambda x, z: -x + z,           lambda x, z: z - x),
     Rule(lambda x, z: x - -z,           lambda x, z: x + z),
