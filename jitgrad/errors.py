@@ -2,6 +2,7 @@
 
     JitgradError
     |-- InternalError                              our bug, never yours: please report it
+    |-- NotCertified                               a derivative and its check disagree
     `-- TraceError                                 your program cannot be taken as it is; the message says why
         |-- SyntaxRefused                          syntax outside the fence
         |-- NoSource                               the text of a function cannot be found
@@ -35,6 +36,10 @@ class JitgradError(Exception):
 
 class InternalError(JitgradError):
     """A bug of jitgrad."""
+
+
+class NotCertified(JitgradError):
+    """A derivative and its check disagree: the certificate says where."""
 
 
 class TraceError(JitgradError):
