@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InternalError
 from .core import Atom, Fn, Let, Lit, Size, Type, Var
-from .dims import Dim, DimLike, Opaque, Sym, evaluate
+from .dims import DimLike, Sym, evaluate
 
 NUMPY = {
     "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
@@ -47,10 +47,10 @@ def _solve(d: DimLike, have: int, known: Mapping[Sym, int]) -> tuple[Sym, int] |
     if isinstance(d, int):
         return None
     unknown = [s for s in d.terms if isinstance(s, Sym) and s not in known]
-    if len(unknown) != 1 or any(isinstance(s, Opaque) for s in d.terms):
+    if len(unknown) != 1 or not all(isinstance(s, Sym) for s in d.terms):
         return None
     s = unknown[0]
-    rest = d.c + sum(k * known[t] for t, k in d.terms.items() if t is not s)
+    rest = d.c + sum(k * known[t] for t, k in d.terms.items() if isinstance(t, Sym) and t is not s)
     value, left = divmod(have - rest, d.terms[s])
     return None if left else (s, value)
 
@@ -79,7 +79,7 @@ class _Run:
         return tuple(self.read(r, env) for r in fn.results)
 
     def body(self, f: Fn) -> Any:
-        run = lambda *xs: self.fn(f, xs)  # noqa: E731
+        run = lambda *xs: self.fn(f, xs)
         run.fn = f  # type: ignore[attr-defined]
         return run
 
@@ -94,9 +94,11 @@ class _Run:
         x = NUMPY[a.type.dtype](a.value)
         return np.full([self.dim(d, env) for d in a.type.shape], x) if a.type.shape else x
 
-    def check(self, let: Let, env: Mapping[Var, Any]) -> None:
+    def check(self, let: Let, env: dict[Var, Any]) -> None:
         for o in let.outs:
             want = tuple(self.dim(d, env) for d in o.type.shape)
+            if 0 in want and np.size(env[o]) == 0:
+                env[o] = np.zeros(want, NUMPY[o.type.dtype])  # the rows of no iterations do not know their shape
             if np.shape(env[o]) != want:
                 raise InternalError(f"`{let.op.name}` gave the shape {np.shape(env[o])}; its type says {o.type} = {want}")
 
@@ -167,8 +169,7 @@ def _elementwise(f: Any, xs: Sequence[Any]) -> Any:
         return f(*xs)
     cells = np.broadcast(*xs)
     out = np.empty(cells.shape, dtype=object)
-    out.flat = [f(*c) for c in cells]
+    for k, c in zip(np.ndindex(cells.shape), cells, strict=True):
+        out[k] = f(*c)
     return out
 
-
-__all__ = ["Dim", "bind_sizes", "interp", "interp_sympy"]
