@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.front import names
-from jitgrad.front.promote import NAME_OF, Operand, dtype_name
-from jitgrad.front.surface import shapes
+from jitgrad.front.promote import NAME_OF, Operand
 from jitgrad.ir.build import size, trace
 from jitgrad.ir.core import Fn, Type
 from jitgrad.ir.interp import interp
@@ -68,8 +67,12 @@ def _operators() -> None:
 _operators()
 
 
+called: set[str] = set()  # the names of the handlers that ran
+
+
 def call(f: Any, *args: Any, **kwargs: Any) -> Any:
     handler = names.lookup(f) or names.refuse(f)
+    called.add(handler.name)
     return wrap(handler(*unwrap(args), **unwrap(kwargs)))
 
 
@@ -97,7 +100,7 @@ def operands_of(x: Any) -> list[Operand]:
 
 
 class Library:
-    """A module whose functions call handlers where an operand is among their arguments."""
+    """A module whose covered functions call their handlers."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -145,7 +148,7 @@ class Converter:
 
 
 def _either(f: Any, *args: Any, **kwargs: Any) -> Any:
-    return call(f, *args, **kwargs) if involved((args, kwargs)) else f(*args, **kwargs)
+    return call(f, *args, **kwargs) if involved((args, kwargs)) or names.lookup(f) else f(*args, **kwargs)
 
 
 def involved(x: Any) -> bool:
@@ -155,7 +158,7 @@ def involved(x: Any) -> bool:
 
 
 def program(f: Callable[..., Any], *types: Type) -> Fn:
-    """`f` as a program. Calls without any operand are NumPy's own, as in a traced function."""
+    """`f` as a program. Covered functions go to their handlers, also where no argument is an operand."""
     f = routed(f)
     return verify(trace(lambda *xs: tuple(o.value for o in operands_of(f(*[Probe(Operand(x)) for x in xs]))), types, "f"))
 
@@ -164,6 +167,3 @@ def run(f: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     args = tuple(map(np.asarray, args))
     fn = program(f, *[Type(NAME_OF[a.dtype], a.shape) for a in args])
     return interp(fn, *[a if a.ndim else a[()] for a in args])
-
-
-__all__ = ["Probe", "call", "dtype_name", "operands_of", "program", "run", "shapes"]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DTypeError, ShapeError, raise_at
 from ..ir.build import Value, value
 from ..ir.core import INTS, dim_of, zero_of
-from ..ir.dims import DimLike
+from ..ir.dims import Dim, DimLike
 from ..ops import array, index
 from ..ops.scalar import where
 from . import promote
@@ -80,6 +80,8 @@ def _part(k: Any) -> Any:
 
 def number(k: Any, what: str) -> DimLike:
     """An integer as a size."""
+    if isinstance(k, Dim):
+        return k
     if isinstance(k, (int, np.integer)) and not isinstance(k, bool):
         return int(k)
     if isinstance(k, StandIn) and not k.shape and k._dtype() in INTS:

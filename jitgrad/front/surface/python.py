@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ConcretizationError, DTypeError, ShapeError, Unsupported, raise_at
-from ...ir.build import Value, apply
+from ...errors import DTypeError, ShapeError, Unsupported, raise_at
+from ...ir.build import Value, apply, value
 from ...ir.core import FLOATS, INTS
 from ...ir.interp import NUMPY
 from ...ops import array
@@ -169,10 +169,6 @@ def quantifier(op: str) -> Function:
     return function
 
 
-def complex_(*args: Any) -> Operand:
-    raise_at(Unsupported, "complex numbers are not supported here", repair="carry the real and imaginary parts")
-
-
 def dtype_call(dtype: str) -> Function:
     """np.float64(x), np.int32(x), ..."""
 
@@ -244,8 +240,8 @@ def sumprod(p: Any, q: Any, /) -> Operand:
 def modf(x: Any, /) -> tuple[Operand, Operand]:
     v = of_float(x)
     whole = apply("trunc", v)
-    finite = apply("isinf", v)
-    part = apply("where", finite, 0.0, v - whole)
+    infinite = apply("isinf", v)
+    part = apply("where", infinite, value(0.0), v - whole)
     return Operand(apply("copysign", part, v), True), Operand(whole, True)
 
 
@@ -256,23 +252,12 @@ def isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Oper
     return Operand(apply("or", near, apply("eq", x, z)), weak=True)
 
 
-def iterator_refused(name: str) -> Function:
-    def function(*args: Any, **options: Any) -> Any:
-        raise_at(
-            ConcretizationError, f"{name} needs the numbers when the function is traced",
-            wanted="values that do not depend on the arguments", repair="use np.argmax, np.where or a loop with comparisons",
-        )  # fmt: skip
-
-    return function
-
-
 # fmt: off
 BUILTINS: dict[Any, Function] = {
     builtins.abs: OPERATORS[operator.abs], builtins.max: extreme("maximum", reductions.max_, "max"),
     builtins.min: extreme("minimum", reductions.min_, "min"), builtins.sum: sum_, builtins.pow: pow_,
     builtins.divmod: infix(E["divmod"]), builtins.round: round_, builtins.float: as_float, builtins.int: as_int,
     builtins.bool: as_bool, builtins.any: quantifier("or"), builtins.all: quantifier("and"),
-    builtins.complex: complex_, builtins.sorted: iterator_refused("sorted()"),
 }
 
 MATH: dict[str, Function] = {

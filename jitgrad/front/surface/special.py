@@ -157,7 +157,7 @@ def exp10(x: Any) -> Operand:
 TABLE: dict[str, Function] = {
     **{name: on_floats(name) for name in ("erf", "erfc", "expit", "gammaln", "digamma")},
     **{name: on_floats(name) for name in ("expm1", "log1p", "exp2", "cbrt")},
-    "psi": on_floats("digamma"), "polygamma": polygamma, "gamma": gamma,
+    "polygamma": polygamma, "gamma": gamma,
     "betaln": betaln, "beta": beta, "gammasgn": gammasgn,
     "logit": logit, "log_expit": log_expit, "ndtr": ndtr, "xlogy": xlogy, "xlog1py": xlog1py, "entr": entr,
     "rel_entr": rel_entr, "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax, "exp10": exp10,
