@@ -21,7 +21,7 @@ from jitgrad.ops.cond import cond
 from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.loop import loop
-from jitgrad.ops.scalar import cos, exp, gt, lt, sin, sqrt
+from jitgrad.ops.scalar import and_, cos, exp, gt, lt, sin, sqrt
 from jitgrad.ops.while_ import while_
 
 n = Sym("n", 2)
@@ -202,7 +202,8 @@ def elimination(x):
         def middle(i, a):
             ratio = get(a, i, k) / get(a, k, k)
             a = put(a, ratio, i, k)
-            return loop(k + 1, n_, lambda j, a: put(a, get(a, i, j) - ratio * get(a, k, j), i, j), a, hints=("j", "a"))[0]
+            row = lambda j, a: put(a, get(a, i, j) - ratio * get(a, k, j), i, j)
+            return loop(k + 1, n_, row, a, hints=("j", "a"))[0]
 
         return loop(k + 1, n_, middle, a, hints=("i", "a"))[0]
 
@@ -278,7 +279,7 @@ def loop_in_branch(x):
 @program(VECTOR)
 def nested_branches(x):
     a, b = get(x, value(0)), get(x, value(1))
-    inner = lambda: cond(gt(b, 0.0), lambda: a * b, lambda: sin(a) - b)[0]  # noqa: E731
+    inner = lambda: cond(gt(b, 0.0), lambda: a * b, lambda: sin(a) - b)[0]
     return cond(gt(a, -0.3), inner, lambda: cos(a * b))[0]
 
 
@@ -290,3 +291,21 @@ def integer_carry(x):
         return (k + 2) % size(N), s + get(x, k) * s
 
     return loop(value(0), size(N), step, value(0), value(1.0))[1]
+
+
+@program(VECTOR)
+def for_with_break(x):
+    """sum of sin(s x[i]) until it exceeds 1.5: a `while` whose index is a carry"""
+
+    def test(i, s):
+        return and_(lt(i, size(N)), lt(s, 1.5))
+
+    return while_(test, lambda i, s: (i + 1, s + sin(s * get(x, i)) + 0.3), value(0), value(0.2))[1]
+
+
+@program(VECTOR)
+def counter_in_downward_loop(x):
+    def step(i, k, s):
+        return k + 2, s + sin(s) * get(x, k % size(N))
+
+    return loop(value(0), size(N), step, value(1), value(0.4), reverse=True)[1]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.build import Value, bind, size, trace, trace_open, value
-from ..ir.core import I64, Fn, Let, Type, Var, dim_of, swap_dim, swap_type, type_vars
+from ..ir.core import I64, Fn, Let, Size, Type, Var, dim_of, swap_dim, swap_type, type_vars
 from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols
 from ..ir.walk import widen
 from ..ops.index import get, put
@@ -183,7 +183,8 @@ class Keeper:
         p, c = kind.params, view.count
         self.consts = joint.primal[p + c :]
         bars = (*joint.state_bars, *joint.row_bars, *joint.accs)
-        free = (*joint.primal[:p], *self.consts)
+        self.counters = counters(joint, p, c)
+        free = (*joint.primal[:p], *self.consts, *[joint.primal[p + k] for k in self.counters])
         question = Question.of(joint.fn, bars, free, joint.new_bars, lambda t: self.stored(t) is not None)
         self.finals = self._finals() if kind is LOOP else {}
         self.split = split(question, list(self.finals.values()))
@@ -259,6 +260,8 @@ class Keeper:
             env: dict[Var, Any] = dict(zip(joint.primal[:p], (i.atom,) * p, strict=True))
             env.update(zip(joint.primal[p + c :], (q.atom for q in view.consts), strict=True))
             env.update(zip((*joint.state_bars, *joint.accs), (b.atom for b in bars), strict=True))
+            for k, step_ in self.counters.items():
+                env[joint.primal[p + k]] = size(combine(dim_of(view.init[k].atom), self._trip(row), step_)).atom
             for v, rows in zip(self.saved, saved, strict=True):
                 env[v] = self._load(rows, row, v, env).atom
             for v, rows in zip(joint.row_bars, row_gs, strict=True):
@@ -270,6 +273,13 @@ class Keeper:
 
         hints = [view.index.hint if self.kind is LOOP else "k", *[v.hint for v in (*joint.state_bars, *joint.accs)]]
         return loop(lo, hi, step, *state, *accs, hints=hints, reverse=reverse)
+
+    def _trip(self, row: Value) -> DimLike:
+        """Which iteration of the forward loop this is, from 0."""
+        if self.kind is LOOP and self.view.reverse:
+            last = combine(dim_of(self.view.hi.atom), dim_of(self.view.lo.atom) + 1, -1)
+            return combine(last, dim_of(row.atom), -1)
+        return dim_of(row.atom)
 
     def _load(self, rows: Value, row: Value, v: Var, env: dict[Var, Any]) -> Value:
         x = _row(rows, row, v.hint)
@@ -286,6 +296,18 @@ def _corner(v: Value) -> tuple[str, list[Value]]:
 
 def _row(rows: Value, k: Value, hint: str) -> Value:
     return get(rows, k, spec="i" + ":" * (rows.rank - 1), hint=hint)
+
+
+def counters(joint: Joint, first: int, count: int) -> dict[int, int]:
+    """Carries that grow by the same integer in every iteration: they are known without being remembered."""
+    found: dict[int, int] = {}
+    for k in range(count):
+        p, r = joint.primal[first + k], joint.primal_results[k]
+        if p.type == I64 and isinstance(r, Size):
+            step = combine(r.dim, of_symbol(p), -1)
+            if isinstance(step, int):
+                found[k] = step
+    return found
 
 
 def upper_bound(d: DimLike, index: Var, lo: DimLike, hi: DimLike) -> DimLike | None:
