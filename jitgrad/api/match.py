@@ -40,7 +40,7 @@ class Matcher:
                 if not unknown:
                     if evaluate(d, sizes.__getitem__) != n:
                         return f"{self._name(leaf, axis)} is {n}, not {d}"
-                elif len(unknown) == 1 and isinstance(d, Dim) and unknown[0] in d.terms:
+                elif len(unknown) == 1 and isinstance(d, Dim) and _alone(unknown[0], d):
                     s = unknown[0]
                     rest = evaluate(d, lambda t, s=s: 0 if t is s else sizes[t])
                     value, odd = divmod(n - rest, d.terms[s])
@@ -66,3 +66,8 @@ class Matcher:
 
 def symbols_of(d: Dim) -> list[Sym]:
     return list(dict.fromkeys(symbols(d)))
+
+
+def _alone(s: Sym, d: Dim) -> bool:
+    """Does the symbol stand in a term of its own, and nowhere else?"""
+    return s in d.terms and list(symbols(d)).count(s) == 1

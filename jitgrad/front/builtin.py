@@ -43,7 +43,7 @@ class Iteration:
         return static_int(self.length)
 
     def __getitem__(self, k: Any) -> Any:
-        return self.item(k)
+        return list(self)[k]
 
     def __bool__(self) -> bool:
         return len(self) > 0
@@ -61,7 +61,7 @@ def iteration(x: Any) -> Iteration | None:
 def range_(*args: Any) -> Any:
     numbers = [a if isinstance(a, int) else _integer(a) for a in args]
     if all(isinstance(n, int) for n in numbers):
-        return builtins.range(*numbers)
+        return builtins.range(*numbers)  # type: ignore[arg-type]
     start, stop = (0, numbers[0]) if len(numbers) == 1 else numbers[:2]
     step = static_int(numbers[2]) if len(numbers) == 3 else 1
     if step == 0:
@@ -190,7 +190,7 @@ def size_(a: Any, axis: Any = None) -> Any:
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Array:
     """np.asarray: the array itself where it can be."""
-    x = a if isinstance(a, StandIn) and not isinstance(a, Scalar) else as_array(a)
+    x = as_array(a)
     if dtype is None or promote.dtype_name(dtype) == x._dtype():
         return x.copy() if kwargs.get("copy") else x
     return x.astype(dtype)

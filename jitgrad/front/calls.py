@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
 from .captured import constant
-from .context import here
+from .context import current, here
 from .dispatch import OWN, call, call_ufunc
 from .names import is_library, lookup, name_of, refuse
 from .rewrite import convert, is_converted
@@ -41,7 +41,9 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
     if isinstance(f, functools.partial):
         if isinstance(f.func, types.FunctionType) and f.args and isinstance(f.args[0], StandIn):
             return f  # a method of a stand-in
-        return functools.partial(callee(f.func, runtime), *f.args, **f.keywords)
+        held = [current().guards.argument(x, "an argument of functools.partial") for x in (*f.args, *f.keywords.values())]
+        words = dict(zip(f.keywords, held[len(f.args) :]))
+        return functools.partial(callee(f.func, runtime), *held[: len(f.args)], **words)
     if isinstance(f, np.ufunc) or _in_tables(f):
         return functools.partial(_table, f)
     owner = getattr(f, "__self__", None)
@@ -77,14 +79,20 @@ def _of_function(f: types.FunctionType, runtime: Callable[[types.FunctionType], 
     if package in PYTHON_MODULES or package in HIDDEN_PACKAGES - {"jitgrad", "scipy"}:
         return f
     try:
-        return convert(f, runtime(f))
+        g = convert(f, runtime(f))
     except NoSource:
         return f  # run as it is: its operators are traced
+    guards = current().guards
+    if f.__defaults__:
+        g.__defaults__ = guards.take("attr", f, "__defaults__", f.__defaults__, f"{f.__name__}.__defaults__")
+    if f.__kwdefaults__:
+        g.__kwdefaults__ = guards.take("attr", f, "__kwdefaults__", f.__kwdefaults__, f"{f.__name__}.__kwdefaults__")
+    return g
 
 
 def _of_class(cls: type, runtime: Callable[[types.FunctionType], Any]) -> Any:
     """Making an instance: the `__init__` of the user is rewritten."""
-    init = cls.__init__
+    init = cls.__init__  # type: ignore[misc]
     plain = type(cls).__call__ is type.__call__ and cls.__new__ is object.__new__
     if not plain or not isinstance(init, types.FunctionType) or cls.__module__ in PYTHON_MODULES:
         return cls if cls.__module__ != "numpy" else functools.partial(_native, cls)
@@ -93,7 +101,7 @@ def _of_class(cls: type, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return cls
 
     def construct(*args: Any, **kwargs: Any) -> Any:
-        made = object.__new__(cls)
+        made: Any = object.__new__(cls)
         convertible(made, *args, **kwargs)
         return made
 

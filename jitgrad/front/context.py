@@ -34,9 +34,9 @@ SizeGuard = tuple[Dim, str, int]
 class Restart(BaseException):
     """Trace again with `symbol` replaced by `dim`. Not an Exception: the user's `except` must not catch it."""
 
-    def __init__(self, symbol: Sym, dim: DimLike) -> None:
+    def __init__(self, symbol: Sym, dim: DimLike, note: str = "") -> None:
         super().__init__(f"{symbol} = {dim}")
-        self.symbol, self.dim = symbol, dim
+        self.symbol, self.dim, self.note = symbol, dim, note
 
 
 @dataclass(eq=False)
@@ -58,9 +58,9 @@ class Trace:
         """A size as this attempt knows it."""
         return substitute(d, self.replaced.get) if self.replaced else d
 
-    def again(self, symbol: Sym, dim: DimLike) -> None:
+    def again(self, symbol: Sym, dim: DimLike, note: str = "") -> None:
         """Leave this attempt: in the next one `dim` stands in the place of `symbol`."""
-        self.restart = Restart(symbol, dim)
+        self.restart = Restart(symbol, dim, note)
         raise self.restart
 
     def note(self, text: str) -> None:

@@ -50,7 +50,7 @@ def get(cell: CellType) -> Any:
 
 def cells_of(body: Callable[..., Any], names: Names) -> dict[str, CellType]:
     """The cells of the variables that a body rebinds."""
-    every = dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))  # type: ignore[attr-defined]
+    every = dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))
     return {n: every[n] for n in names if n in every}
 
 
@@ -61,6 +61,8 @@ class Control:
         self.names = f.__globals__
         self.watched = str(self.names.get("__name__")).partition(".")[0] not in FIXED_MODULES
         self.cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
+        if tracing():
+            current().guards.closure(self.cells)
 
     # -- statements
 
@@ -197,7 +199,7 @@ class Control:
 
     def not_(self, x: Any) -> Any:
         t = truth(x)
-        return ~t if isinstance(t, Scalar) else not t
+        return operator.invert(t) if isinstance(t, Scalar) else not t
 
     def chain(self, operators: Names, left: Any, *rest: Thunk) -> Any:
         result: Any = True

@@ -103,6 +103,7 @@ def _what(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 # ---- operators
 
+MAX_POWER = 4
 NUMBERS = (StandIn, bool, int, float, complex, np.generic, np.ndarray)
 
 
@@ -113,8 +114,18 @@ def operate(op: Any, x: Any, z: Any) -> Any:
         if a is not None and b is not None:
             return bool_of(COMPARISONS[op], a, b)
     if op is operator.pow and size_in(x) is not None and size_in(z) is not None:
-        z = static_int(size_in(z))  # type: ignore[arg-type]
+        return _power_of_size(x, static_int(size_in(z)))  # type: ignore[arg-type]
     return call(op, (x, z), {})
+
+
+def _power_of_size(x: Any, n: int) -> Any:
+    """A size to a known power stays a size while that is short."""
+    if not isinstance(x, Scalar) or not 0 <= n <= MAX_POWER:
+        return x**n if not isinstance(x, Scalar) else call(operator.pow, (x, n), {})
+    out: Any = 1
+    for _ in range(n):
+        out = x * out
+    return out
 
 
 def size_in(x: Any) -> DimLike | None:
@@ -155,7 +166,7 @@ for _op, _name in COMPARISONS.items():
     setattr(StandIn, f"__{_name}__", _binary(_op)[0])
 for _name, _f in PREFIX.items():
     setattr(StandIn, f"__{_name}__", lambda self, *args, f=_f: call(f, (self, *args), {}))
-StandIn.__divmod__ = lambda self, z: call(divmod, (self, z), {})  # type: ignore[attr-defined]
+StandIn.__divmod__ = lambda self, z: call(divmod, (self, z), {})  # type: ignore[operator]
 StandIn.__rdivmod__ = lambda self, z: call(divmod, (z, self), {})  # type: ignore[attr-defined]
 StandIn.__array_ufunc__ = lambda self, f, method, *args, **kwargs: call_ufunc(f, method, args, kwargs)  # type: ignore[attr-defined]
 StandIn.__array_function__ = lambda self, f, types, args, kwargs: call(f, args, kwargs)  # type: ignore[attr-defined]

@@ -76,6 +76,7 @@ class Guards:
     external: dict[int, Any] = field(default_factory=dict)  # objects from outside, by identity
     shadows: dict[int, Any] = field(default_factory=dict)  # containers: what the function sees instead
     snapshots: list[tuple[Any, Any, str]] = field(default_factory=list)  # what may be changed, as it was, its name
+    cells: dict[int, tuple[CellType, Any, str]] = field(default_factory=dict)  # closure variables, likewise
 
     def arrays(self, captured: list[np.ndarray]) -> list[np.ndarray] | None:
         """The captured arrays as they are now; None where a guard does not hold."""
@@ -113,9 +114,18 @@ class Guards:
 
     def argument(self, x: Any, name: str) -> Any:
         """A static argument: the program is made for it, so only what it holds is guarded."""
+        if isinstance(x, np.ndarray):
+            return Array(capture(x))
+        if isinstance(x, (list, dict, set, tuple)):
+            return self.container(x, name, 0)
         if not isinstance(x, (*VALUES, *CODE, StandIn)) and x is not None:
             self.mark(x, name)
         return x
+
+    def closure(self, cells: dict[str, CellType]) -> None:
+        """The closure variables of a function, which it may rebind."""
+        for name, cell in cells.items():
+            self.cells.setdefault(id(cell), (cell, _cell(cell, None), name))
 
     def record(self, g: Guard) -> None:
         key = (g.kind, id(g.holder), g.key)
@@ -175,6 +185,14 @@ class Guards:
                 leaked = name
                 x.clear()
                 x.extend(before) if isinstance(x, list) else x.update(before)
+        for cell, before, name in self.cells.values():
+            now = _cell(cell, None)
+            if now is not before and involved(now):
+                leaked = name
+                if before is MISSING:
+                    del cell.cell_contents
+                else:
+                    cell.cell_contents = before
         if leaked:
             raise_at(
                 EscapedError,

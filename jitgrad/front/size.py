@@ -141,8 +141,8 @@ def _unify(d: DimLike) -> bool:
             part = Sym(f"{s.name}{k}", max(0, -(-(s.low - r) // k)), value // k)
             trace.again(s, combine(r, Dim({part: 1}), k))
     s = next(x for x in symbols(d) if isinstance(x, Sym))
-    trace.note(f"`{d}` must be 0, which holds for special sizes only: the program is made for {s} = {s.example}")
-    trace.again(s, s.example or 0)
+    note = f"`{d}` must be 0, which holds for special sizes only: the program is made for {s} = {s.example}"
+    trace.again(s, s.example or 0, note)
     return True
 
 
@@ -163,8 +163,9 @@ def _divided(d: DimLike) -> Iterator[tuple[Sym, int]]:
 
 
 def number_of_elements(shape: tuple[DimLike, ...]) -> DimLike:
+    """Factors in one order: equal numbers have equal forms, whatever the order of the axes."""
     total: Any = 1
-    for d in shape:
+    for d in sorted(shape, key=repr):
         total = total * d
     return total
 

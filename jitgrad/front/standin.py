@@ -70,6 +70,7 @@ class StandIn:
             wanted="a condition that is known while tracing: of sizes, bools and other plain Python values",
             repair="np.where(condition, x, y)",
         )
+        return False
 
     def __float__(self) -> float:
         return float(self._number("float() asks for a number"))

@@ -104,16 +104,17 @@ def trace_call(
     """The program of `f(*args, **kwargs)`. `keep_writes`: its last results are the arguments that `f` writes."""
     entry = _entry(f, tuple(args), dict(kwargs or {}), small_literals)
     replaced: dict[Sym, DimLike] = {}
+    notes: dict[str, None] = {}
     for restarts in range(MAX_RESTARTS):
-        trace = Trace(replaced)
+        trace = Trace(replaced, notes=dict(notes))
         try:
             return unbroken(trace, _attempt(entry, trace, restarts, keep_writes))
-        except Restart as again:
-            replaced = replace_symbol(replaced, again.symbol, trace.now(again.dim))
-        except Exception:
-            if trace.restart is None:
+        except (Restart, Exception):
+            again = trace.restart
+            if again is None:
                 raise
-            replaced = replace_symbol(replaced, trace.restart.symbol, trace.now(trace.restart.dim))
+        replaced = replace_symbol(replaced, again.symbol, trace.now(again.dim))
+        notes |= {again.note: None} if again.note else {}
     raise_at(
         ConcretizationError,
         "the sizes of this program do not settle",
@@ -203,11 +204,11 @@ def _stand_in(entry: _Entry, k: int, trace: Trace, params: list[Var]) -> Any:
     if is_integer(x):
         d = trace.now(entry.sizes[k, None])
         own = next(iter(d.terms)) if isinstance(d, Dim) and d.atomic else None
-        bound = isinstance(own, Sym) and own.name == name
-        params.append(trace.root.param(Var(I64, _hint(name), own if bound else None)))
+        bound = own if isinstance(own, Sym) and own.name == name else None
+        params.append(trace.root.param(Var(I64, _hint(name), bound)))
         return Scalar(size(d), weak=not isinstance(x, np.generic))
     if is_float(x):
-        dtype = "f64" if not isinstance(x, np.generic) else NAME_OF.get(x.dtype)
+        dtype = NAME_OF.get(np.dtype(type(x)))
         if dtype is None:
             raise_at(DTypeError, f"`{name}` has the dtype {x.dtype}", wanted="float64 or float32", got=str(x.dtype))
         params.append(trace.root.param(Var(F64.of(dtype), _hint(name))))
@@ -233,8 +234,8 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         params: list[Var] = []
         inputs = [_stand_in(entry, k, trace, params) for k in range(len(entry.leaves))]
         args, kwargs = entry.tree.unflatten(inputs)
-        if hasattr(entry.f, "__self__"):
-            trace.guards.mark(entry.f.__self__, type(entry.f.__self__).__name__)
+        owner = getattr(entry.f, "__self__", entry.f)
+        trace.guards.argument(owner, type(owner).__name__)
         try:
             out = callee(entry.f, Control)(*args, **kwargs)
             out_tree, outs, values = _results(out)

@@ -98,7 +98,8 @@ class View:
 
     def select(self, selection: Sequence[Axis | None]) -> View | None:
         """A cell, a span or NEW for each axis of the array in turn. None: an axis of np.newaxis that is emptied."""
-        axes, order = list(self.axes), []
+        axes = list(self.axes)
+        order: list[int | None] = []
         mine = iter(self.order)
         for s in selection:
             if s is NEW:
