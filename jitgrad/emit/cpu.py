@@ -1,0 +1,56 @@
+"""Fn -> compiled function on the CPU: schedule, print, load."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir.core import Fn
+from ..lower.plan import Plan
+from ..lower.schedule import schedule
+from . import vecmath
+from .load import Loaded, Text, load
+from .python import emit
+
+# Where the functions that a text calls by bare names come from on the CPU.
+RUNTIME = ("gemm", "gemv", "imm", "imv", "trsm", "trsv", "solve", "inv", "cholesky", "slogdet", "grow")
+MODULES: dict[str, str] = {
+    **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
+    **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A program with everything that was made of it on the way; `entry(*args)` gives the tuple of its results."""
+
+    fn: Fn
+    plan: Plan
+    text: Text
+    loaded: Loaded
+    seconds: dict[str, float] = field(default_factory=dict)  # per station
+
+    @property
+    def entry(self) -> Any:
+        return self.loaded.entry
+
+    @property
+    def source(self) -> str:
+        return self.text.source
+
+    def __call__(self, *args: Any) -> Any:
+        return self.loaded.entry(*args)
+
+
+def compile_fn(fn: Fn) -> Compiled:
+    start = time.perf_counter()
+    plan = schedule(fn)
+    scheduled = time.perf_counter()
+    text = emit(plan, MODULES)
+    printed = time.perf_counter()
+    loaded = load(text)
+    numba = time.perf_counter() - printed
+    return Compiled(
+        fn, plan, text, loaded, {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba}
+    )

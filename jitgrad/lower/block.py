@@ -1,0 +1,270 @@
+"""One block: the statements of a program, or of a body, become tasks; tasks become statements of a plan.
+
+    1. each statement gives its tasks (`rules`); pulls give none, unless they are kept
+    2. each result of the block is brought to where it is wanted (`End`)
+    3. statements that overwrite an array take over its memory if that is ours and nobody reads the old version later;
+       else they copy it first
+    4. tasks share loops (`nests.py`) and are written (`write.py`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..errors import InternalError
+from ..ir.core import I64, Atom, Fn, Let, Lit, Type, Var, dim_of
+from ..ir.dims import DimLike, symbols
+from .facts import Again, is_pull
+from .nests import arrange
+from .plan import Index
+from .pull import Cells
+from .tasks import Compute, Effect, Fill, Order, Place, Task, Write, chains, data_flow
+from .write import Attempt, Writer
+
+LETTERS = "ijklpqrs"
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """A result of a block. An array is wanted in `place`, where at present `base` stands, if anything; that is ours."""
+
+    atom: Atom
+    place: Place | None = None
+    base: Var | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Takeover:
+    """`task` overwrites `old` and makes `out`: in place, or (if there is a `copy`) in a copy of its own, `new`."""
+
+    task: Task
+    old: Atom
+    out: Var
+    new: Var
+    copy: Task | None
+    value: Atom | None = None  # what it writes, if that can be stored before
+
+
+class Block:
+    def __init__(self, attempt: Attempt, fn: Fn, ends: Sequence[End], depth: int = 0) -> None:
+        self.attempt, self.facts, self.fn, self.ends, self.depth = attempt, attempt.facts, fn, ends, depth
+        self.axes = tuple(Var(I64, h) for h in (LETTERS * 3)[depth : depth + 8])
+        self.cells = Cells(self.facts, self.axes)
+        self.tasks: list[Task] = []
+        self.order = Order()
+        self.places: dict[Place, None] = {}
+        self.takeovers: list[Takeover] = []
+        self.ours: set[Var] = {e.base for e in ends if e.base is not None}  # arrays that may be overwritten
+        self.copies: dict[Var, Task] = {}  # first version of a carry -> the task that copies its initial value
+        self.barrier: Task | None = None
+        for e in ends:
+            if e.base is not None and e.place is not None:
+                self.places[e.place] = None
+
+    def run(self) -> tuple[Writer, tuple[Atom, ...]]:
+        """The writer, with the statements, and the scalar results (an array result stands in its place)."""
+        for let in self.fn.lets:
+            self.statement(let)
+        data_flow(self.tasks, self.order)
+        landing = [e for e in self.ends if e.place is not None and self.facts.stored(self.facts.atom(e.atom))]
+        self.take_over({self.facts.atom(e.atom) for e in landing})
+        for e in self.ends:
+            if e.place is not None and not (e in landing and self.lands(e, e.place)):
+                self.bring(e, e.place)
+        tasks = self.live()
+        data_flow(tasks, self.order)
+        chains(self.places, tasks, self.order)
+        writer = Writer(self.attempt, self.cells)
+        writer.run(arrange(tasks, self.order, self.cells))
+        return writer, tuple(writer.atom(e.atom) if e.place is None else e.atom for e in self.ends)
+
+    def inner(self, fn: Fn, ends: Sequence[End], loops: int = 1) -> Block:
+        return Block(self.attempt, fn, ends, self.depth + loops)
+
+    # ---- tasks
+
+    def statement(self, let: Let) -> None:
+        rule = self.attempt.rules.get(let.op.name)
+        if rule is not None:
+            rule(self, let)
+        elif not is_pull(let):
+            raise InternalError(f"`{let.op.name}` has no lowering")
+        elif not let.outs[0].type.shape:
+            self.scalar(let)
+        elif let.outs[0] in self.facts.kept:
+            out = let.outs[0]
+            axes, index = self.over(out.type)
+            self.new_place(out)
+            self.task(axes, Write(out, index, self.cells.pull(out, index), where=let.where), [(out, index)])
+
+    def scalar(self, let: Let) -> None:
+        """A scalar statement; equal ones are one."""
+        out = let.outs[0]
+        base = self.facts.atom(let.args[0])
+        if let.op.name == "get" and self.facts.stored(base):
+            assert isinstance(base, Var)
+            cell: Atom = self.cells.fetch(base, self.target(let.args[1:], let.attrs, ()), None, out)
+        elif let.op.elementwise:
+            cell = self.cells.scalar(let, map(self.facts.atom, let.args), out)
+        else:
+            cell = self.cells.pull(out)
+        if cell is not out:
+            self.facts.alias[out] = cell
+        if isinstance(cell, Var) and cell in self.cells.recipes and cell not in self.cells.tasked:
+            self.task((), Compute(cell), [(cell, ())], [cell])
+            self.cells.tasked.add(cell)
+
+    def task(
+        self,
+        axes: tuple[DimLike, ...],
+        effect: Effect,
+        writes: Sequence[tuple[Var, Index | None]] = (),
+        needs: Iterable[Atom] = (),
+        whole: Iterable[Atom] = (),
+        effects: bool = False,
+    ) -> Task:
+        """Append a task. What it reads is found from its cells (`needs`, and the value of its effect) and from the arrays
+        that it reads at any cell (`whole`). `effects`: it may raise, and what follows must not overtake it."""
+        t = Task(axes, effect, writes=list(writes), k=len(self.tasks))
+        atoms = [*needs, *([effect.value] if hasattr(effect, "value") else [])]
+        dims = [*axes, *[d for v, index in writes for d in (*(index or ()), *v.type.shape)]]
+        atoms += [s for d in dims for s in symbols(self.facts.dim(d)) if isinstance(s, Var)]
+        fetches, scalars = self.cells.reach(atoms, effect.out if isinstance(effect, Compute) else None)
+        t.reads += [(f.source, f.index if f.shape is None else None) for f in fetches]
+        t.scalars |= set(scalars)
+        for a in whole:
+            leaves = self.facts.leaves(a)
+            t.reads += [(v, None) for v in leaves if v.type.shape]
+            t.scalars |= set(self.cells.reach([v for v in leaves if not v.type.shape])[1])
+        if self.barrier is not None:
+            self.order.add(self.barrier, t)
+        if effects:
+            self.barrier = t
+        self.tasks.append(t)
+        return t
+
+    def live(self) -> list[Task]:
+        return [t for t in self.tasks if not t.dropped]
+
+    def over(self, t: Type) -> tuple[tuple[DimLike, ...], Index]:
+        """The loops over the cells of an array, and the index of a cell; axes of size 1 need no loop."""
+        shape = self.facts.shape(t)
+        fresh = iter(self.axes)
+        index = tuple(0 if d == 1 else dim_of(next(fresh)) for d in shape)
+        return tuple(d for d in shape if d != 1), index
+
+    def target(self, args: Iterable[Atom], attrs: object, index: Index) -> Index:
+        """The cell of the array that a put or add_at writes."""
+        return self.cells.cell_of(tuple(args), attrs, index)
+
+    # ---- memory
+
+    def new_place(self, v: Var) -> Place:
+        place = Place(self.facts.type(v.type), v.hint)
+        self.stand(v, place)
+        return place
+
+    def stand(self, v: Var, place: Place) -> None:
+        """The next version in a place."""
+        place.versions.append(v)
+        self.attempt.memory[v] = place
+        self.places[place] = None
+        self.ours.add(v)
+
+    def copied(self, a: Atom, hint: str) -> tuple[Var, Task]:
+        """A version of the array that may be overwritten, and the task that makes it."""
+        a = self.facts.atom(a)
+        new = Var(a.type, hint)
+        return new, self.fill(new, a)
+
+    def fill(self, new: Var, a: Atom) -> Task:
+        """The task that gives an array the cells of another."""
+        a = self.facts.atom(a)
+        if isinstance(a, Lit):
+            return self.task((), Fill(new, Lit(a.value, a.type)), [(new, None)], whole=[a])
+        axes, index = self.over(a.type)
+        return self.task(axes, Write(new, index, self.cells.at(a, index)), [(new, index)])
+
+    def overwrites(
+        self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None
+    ) -> None:
+        self.takeovers.append(Takeover(task, self.facts.atom(old), out, new, copy, value))
+
+    def take_over(self, results: set[Atom]) -> None:
+        """Decide for every statement that overwrites an array whether it does so in place."""
+        for t in self.takeovers:
+            old = t.old
+            if isinstance(old, Var) and old in self.ours and old not in results and self.in_place(t, old):
+                place = self.attempt.memory[old]
+                t.task.reads = [(old if v is t.new else v, at) for v, at in t.task.reads]
+                if t.copy is not None:
+                    t.copy.dropped = True
+                data_flow([*self.live()], self.order)
+            else:
+                place = Place(self.facts.type(t.out.type), t.out.hint)
+                if t.copy is not None:
+                    self.stand(t.new, place)
+            self.stand(t.out, place)
+            chains([place], self.live(), self.order)
+
+    def in_place(self, t: Takeover, old: Var) -> bool:
+        """May the task write over this version? All who read it must be done by then, and the task itself may read of it
+        but the cell that it is about to write."""
+        if self.attempt.memory[old].versions[-1] is not old:
+            return False
+        for other in self.live():
+            if other is t.copy or not any(v is old for v, _ in other.reads):
+                continue
+            if other is not t.task:
+                if self.order.leads(t.task, other):
+                    return False
+            elif t.copy is None:  # a cond: its branches see to it
+                continue
+            elif not self.same_cell(other, old):
+                if t.value is not None and self.facts.keep(t.value):
+                    raise Again
+                return False
+        return True
+
+    def same_cell(self, task: Task, old: Var) -> bool:
+        """Does it read of that array only the cell that it writes, and no cell twice?"""
+        if not task.axes and isinstance(task.effect, Write):
+            return True
+        at = task.writes[0][1]
+        return (
+            at is not None
+            and not any(s in self.cells.recipes for d in at for s in symbols(d))
+            and all(index == at for v, index in task.reads if v is old)
+        )
+
+    # ---- results
+
+    def lands(self, e: End, place: Place) -> bool:
+        """Is the result where it is wanted, or can the place where it is made be that one?"""
+        r = self.facts.atom(e.atom)
+        here = self.attempt.memory.get(r) if r in self.ours else None  # type: ignore[call-overload]
+        if here is place:
+            return True
+        fresh = here is not None and here.window is None and here.parent is None and here.fresh
+        if not fresh or e.base is not None or place.versions or here.type != place.type:  # type: ignore[union-attr]
+            return False
+        del self.places[here]  # type: ignore[arg-type]
+        for v in here.versions:  # type: ignore[union-attr]
+            self.stand(v, place)
+        return True
+
+    def bring(self, e: End, place: Place) -> None:
+        """Store the result where it is wanted."""
+        a = self.facts.atom(e.atom)
+        new = Var(a.type, a.hint)
+        task = self.fill(new, a)
+        self.stand(new, place)
+        if e.base is None:
+            return
+        data_flow(self.live(), self.order)
+        chains(self.places, self.live(), self.order)
+        safe = not task.axes or all(index == task.writes[0][1] for v, index in task.reads if v in place.versions)
+        if not safe or self.order.leads(task, task):
+            self.facts.apart.add(e.base)
+            raise Again

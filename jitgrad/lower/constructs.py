@@ -1,0 +1,286 @@
+"""The tasks of the constructs. A body is a block of its own, scheduled when the construct is written: by then it is
+decided where its carries stand.
+
+A carry's next value is written over the carry (in place, or at the end of the body). Where that cannot be (the next value
+reads cells of the old one that are overwritten before), the carry has two places and the iterations alternate: `Facts.apart`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir.core import BOOL, I64, Atom, Let, Lit, Size, Type, Var, atom_of, dim_of
+from ..ir.dims import DimLike, combine
+from ..ir.walk import effectful
+from ..ops.cond import Cond
+from ..ops.loop import Loop
+from ..ops.while_ import While
+from .block import Block, End
+from .plan import For, Grow, If, Set, Stmt, Store, While as PlanWhile, Window
+from .pull import scalars_of
+from .tasks import Opaque, Place, Task
+from .write import Writer
+
+FIRST_ROWS = 64  # room for the rows of a while, doubled when it is full
+
+
+@dataclass(frozen=True, eq=False)
+class Carry:
+    """An array that a loop carries: as the body calls it, its next value, as it is before and after the loop."""
+
+    inner: Var
+    next: Atom
+    first: Var
+    out: Var
+    both: Place | None = None  # room for two, of which `now` is current
+    now: Var | None = None
+    then: Var | None = None
+
+
+def _carries(b: Block, inner: Sequence[Var], nexts: Sequence[Atom], init: Sequence[Atom], outs: Sequence[Var]) -> list[Carry]:
+    out = []
+    for p, r, a, o in zip(inner, nexts, init, outs, strict=True):
+        if not p.type.shape:
+            b.facts.alias[o] = p
+        elif p in b.facts.apart:
+            t = b.facts.type(a.type)
+            both = Place(Type(t.dtype, (2, *t.shape)), p.hint, fresh=False)
+            first = Var(a.type, p.hint)
+            b.fill(first, a)
+            b.stand(first, Place(t, p.hint, parent=(both, (0,)), fresh=False))
+            now, then = Var(I64, "now"), Var(I64, "then")
+            b.stand(o, Place(t, p.hint, parent=(both, (dim_of(now),)), fresh=False))
+            out.append(Carry(p, r, first, o, both, now, then))
+        else:
+            first, copy = b.copied(a, p.hint)
+            out.append(Carry(p, r, first, o))
+            b.copies[first] = copy
+    return out
+
+
+def _overwrite(b: Block, task: Task, carries: Sequence[Carry], inits: dict[Var, Atom]) -> None:
+    for c in carries:
+        task.reads.append((c.first, None))
+        if c.both is None:
+            b.overwrites(task, inits[c.inner], c.out, c.first, b.copies[c.first])
+
+
+def _ends(w: Writer, b: Block, carries: Sequence[Carry]) -> list[End]:
+    """Where the body finds each carried array, and where it leaves it."""
+    out = []
+    memory = b.attempt.memory
+    for c in carries:
+        t = b.facts.type(c.inner.type)
+        if c.both is None:
+            here = Place(t, c.inner.hint, w.window(c.out), versions=[c.inner], fresh=False)
+            memory[c.inner] = here
+            out.append(End(c.next, here, c.inner))
+        else:
+            assert c.now is not None and c.then is not None
+            w.put(Set((c.now, c.then), (Lit(0, I64), Lit(1, I64))))
+            w.window(c.first)
+            memory[c.inner] = Place(t, c.inner.hint, parent=(c.both, (dim_of(c.now),)), fresh=False)
+            out.append(End(c.next, Place(t, c.inner.hint, parent=(c.both, (dim_of(c.then),)), fresh=False)))
+    return out
+
+
+def _swaps(carries: Sequence[Carry]) -> list[tuple[Var, Atom]]:
+    return [pair for c in carries if c.now and c.then for pair in ((c.now, c.then), (c.then, c.now))]
+
+
+def _row_ends(w: Writer, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike) -> list[End]:
+    out = []
+    for r, o in zip(rows, outs, strict=True):
+        if not r.type.shape:
+            out.append(End(r))
+            continue
+        whole = w.window(o)
+        t = w.facts.type(r.type)
+        window = Window(whole.buffer, (*whole.prefix, at), w.index(t.shape))
+        out.append(End(r, Place(t, o.hint, window, fresh=False)))
+    return out
+
+
+def _store_rows(w: Writer, body: Writer, results: Sequence[Atom], outs: Sequence[Var], at: DimLike) -> None:
+    for r, o in zip(results, outs, strict=True):
+        if not r.type.shape:
+            whole = w.window(o)
+            body.put(Store(whole.buffer, (*whole.prefix, at), r))
+
+
+def assign(pairs: Sequence[tuple[Var, Atom]]) -> list[Stmt]:
+    """All at once: one after the other where none reads what was assigned before, the rest together."""
+    todo = [(v, a) for v, a in pairs if v is not a]
+    out: list[Stmt] = []
+    while todo:
+        free = next((p for p in todo if not any(p[0] in scalars_of(a) for v, a in todo if v is not p[0])), None)
+        if free is None:
+            out.append(Set(tuple(v for v, _ in todo), tuple(a for _, a in todo)))
+            break
+        out.append(Set((free[0],), (free[1],)))
+        todo.remove(free)
+    return out
+
+
+# ---- loop
+
+
+def _loop(b: Block, let: Let) -> None:
+    view = Loop.of(let)
+    c = view.count
+    outs, rows = let.outs[:c], let.outs[c:]
+    carries = _carries(b, view.carries, view.nexts, view.init, outs)
+    for o in rows:
+        b.new_place(o)
+    lo, hi = b.facts.index(view.lo), b.facts.index(view.hi)
+    scalars = [(p, r, a) for p, r, a in zip(view.carries, view.nexts, view.init, strict=True) if not p.type.shape]
+
+    def write(w: Writer) -> None:
+        for s in assign([(p, w.atom(a)) for p, _, a in scalars]):
+            w.put(s)
+        start = w.dim(lo)
+        at = combine(dim_of(view.index), start, -1)
+        ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, view.rows, rows, at)]
+        body, results = b.inner(view.body, ends).run()
+        _store_rows(w, body, results[len(scalars) + len(carries) :], rows, at)
+        nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
+        for s in assign([*nexts, *_swaps(carries)]):
+            body.put(s)
+        w.put(For(view.index, start, w.dim(hi), tuple(body.levels[0]), view.reverse))
+
+    needs = [view.lo, view.hi, *[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
+    _construct(b, let, write, needs, view.consts, carries, dict(zip(view.carries, view.init, strict=True)), (*view.carries, *let.outs))
+
+
+def _construct(
+    b: Block, let: Let, write: Callable[[Writer], None], needs: Sequence[Atom], consts: Sequence[Atom],
+    carries: Sequence[Carry], inits: dict[Var, Atom], makes: Sequence[Var],
+) -> None:  # fmt: skip
+    mine = {c.out for c in carries}
+    writes = [(v, None if v.type.shape else ()) for v in makes if not v.type.shape or v in let.outs]
+    task = b.task((), Opaque(write), writes, needs, consts, effects=effectful(let))
+    assert mine <= {v for v, _ in writes}
+    _overwrite(b, task, carries, inits)
+
+
+# ---- while
+
+
+def _while(b: Block, let: Let) -> None:
+    view = While.of(let)
+    c = view.count
+    outs, count, rows = let.outs[:c], let.outs[c], let.outs[c + 1 :]
+    carries = _carries(b, view.carries, view.nexts, view.init, outs)
+    for p, q in zip(view.test.params, view.carries, strict=False):
+        b.facts.alias[p] = q
+    grown = []
+    for o in rows:
+        t = b.facts.type(o.type)
+        place = Place(Type(t.dtype, (FIRST_ROWS, *t.shape[1:])), o.hint, fresh=False)
+        b.stand(o, place)
+        grown.append(place)
+    scalars = [(p, r, a) for p, r, a in zip(view.carries, view.nexts, view.init, strict=True) if not p.type.shape]
+
+    def write(w: Writer) -> None:
+        for s in assign([(p, w.atom(a)) for p, _, a in scalars]):
+            w.put(s)
+        w.put(Set((count,), (Lit(0, I64),)))
+        at = dim_of(count)
+        for place in grown:
+            w.allocate(place)
+        mine = _ends(w, b, carries)
+        test, (go,) = b.inner(view.test, [End(view.test.results[0])]).run()
+        ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, view.rows, rows, at)]
+        body, results = b.inner(view.body, ends).run()
+        _store_rows(w, body, results[len(scalars) + len(carries) :], rows, at)
+        nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
+        more = Size(at + 1)  # type: ignore[arg-type]
+        for s in assign([*nexts, *_swaps(carries), (count, more)]):
+            body.put(s)
+        grow = [Grow(place.window.buffer, at) for place in grown if place.window]
+        w.put(PlanWhile(tuple(test.levels[0]), go, (*grow, *body.levels[0])))
+
+    needs = [*[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
+    _construct(b, let, write, needs, view.consts, carries, dict(zip(view.carries, view.init, strict=True)), (*view.carries, *let.outs))
+
+
+# ---- cond
+
+
+def _cond(b: Block, let: Let) -> None:
+    view = Cond.of(let)
+    arrays = [o for o in let.outs if o.type.shape]
+    shared = {o: a for k, o in enumerate(let.outs) if o.type.shape and (a := _shared(b, view, k)) is not None}
+    numbers = [o for o in let.outs if not o.type.shape]
+    taken = list(shared.values())
+    for o in arrays:
+        if o in shared and (taken.count(shared[o]) > 1 or shared[o] in b.facts.apart):
+            del shared[o]
+        if o not in shared:
+            b.new_place(o)
+
+    def write(w: Writer) -> None:
+        predicate = w.atom(view.predicate)
+        for o in arrays:
+            w.window(o)
+        memory = b.attempt.memory
+        ours = {o: a for o, a in shared.items() if memory[a] is memory[o]}
+        outside = {a: memory[a] for a in ours.values()}
+        sides: list[tuple[Stmt, ...]] = []
+        for fn in (view.then, view.other):
+            ends = [_branch_end(w, b, r, o, ours.get(o)) for r, o in zip(fn.results, let.outs, strict=True)]
+            side, results = b.inner(fn, ends, loops=0).run()
+            memory.update(outside)
+            values = [(o, r) for o, r in zip(let.outs, results, strict=True) if o in numbers]
+            for s in assign(values):
+                side.put(s)
+            sides.append(tuple(side.levels[0]))
+        w.put(If(predicate, *sides))
+
+    consts = [*view.then_args, *view.other_args]
+    needs = [view.predicate, *[a for a in consts if not a.type.shape]]
+    writes = [(o, None if o.type.shape else ()) for o in let.outs]
+    task = b.task((), Opaque(write), writes, needs, consts, effects=effectful(let))
+    for o, a in shared.items():
+        b.overwrites(task, a, o, a, None)
+
+
+def _branch_end(w: Writer, b: Block, r: Atom, o: Var, base: Var | None) -> End:
+    if not o.type.shape:
+        return End(r)
+    if base is not None:
+        place = Place(b.facts.type(o.type), base.hint, w.window(o), versions=[base], fresh=False)
+        b.attempt.memory[base] = place
+        return End(r, place, base)
+    return End(r, Place(b.facts.type(o.type), o.hint, w.window(o), fresh=False))
+
+
+def _shared(b: Block, view: Cond, k: int) -> Var | None:
+    """The array outside whose memory a result of both branches could be."""
+    roots = [root(b, r.results[k]) for r in (view.then, view.other)]
+    return roots[0] if isinstance(roots[0], Var) and roots[0] is roots[1] and b.facts.stored(roots[0]) else None
+
+
+def root(b: Block, a: Atom) -> Atom | None:
+    """The array on which a value was built by writing cells."""
+    while True:
+        a = b.facts.atom(a)
+        let = b.facts.defs.get(a) if isinstance(a, Var) else None
+        if let is None:
+            return a
+        if let.op.name in ("put", "add_at"):
+            a = let.args[0]
+        elif let.op.name == "loop" and let.outs.index(a) < let.attrs["carry"]:  # type: ignore[arg-type]
+            a = let.args[2 + let.outs.index(a)]  # type: ignore[arg-type]
+        elif let.op.name == "while" and let.outs.index(a) < let.attrs["carry"]:  # type: ignore[arg-type]
+            a = let.args[let.outs.index(a)]  # type: ignore[arg-type]
+        elif let.op.name == "cond":
+            sides = [root(b, f.results[let.outs.index(a)]) for f in let.fns]  # type: ignore[arg-type]
+            return sides[0] if sides[0] is sides[1] else a
+        else:
+            return a
+
+
+CONSTRUCTS: dict[str, Callable[[Block, Let], None]] = {"loop": _loop, "while": _while, "cond": _cond}

@@ -1,0 +1,200 @@
+"""Where a program is computed: loops, buffers, library calls. Effects live here and nowhere else.
+
+    plan    ::= name(parameter, ...) { size = ... ; block ; return result, ... }
+    block   ::= statement*
+    statement ::=
+        Scalar   x = op(atom, ...)                     one scalar, assigned once in its block
+        Load     x = buffer[dim, ...]
+        Store    buffer[dim, ...] = atom               or += *= max min or and
+        Set      x, ... = atom, ...                    a variable that changes: what a loop carries, a running sum
+        Update   x += atom                             or *= max min or and
+        Alloc    buffer                                fresh memory; filled with zeros where it says so
+        Reshape  buffer = window                       another name and shape of the same memory
+        For      for index in lo..hi { block }         `nest`: its iterations come from the axes of arrays
+        While    while { block ; go } { block }
+        If       if atom { block } else { block }
+        Call     windows, scalars = name(window | atom, ...)          a library routine; it fills the windows
+        Check    raise error unless atom
+        Grow     twice the room for a buffer whose first axis is full
+    window  ::= buffer[dim, ...]                       the rows below a leading index: contiguous memory
+    atom, dim, type: those of the IR; indices are dims over sizes, loop indices and integer scalars
+
+Invariants (`verify.py`): a buffer is a parameter or allocated once in a block that contains its uses; parameters are
+never stored to; nothing is read before it was written; every scalar is bound before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Union
+
+from ..ir.core import Atom, Op, Type, Var, Where
+from ..ir.dims import DimLike, Sym
+
+Index = tuple[DimLike, ...]
+Block = tuple["Stmt", ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """Memory of one array; equal only to itself."""
+
+    type: Type
+    hint: str = "t"
+    param: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.hint}: {self.type}>"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rows of a buffer below a leading index, as an array of `shape` (which may be shorter on its first axis)."""
+
+    buffer: Buffer
+    prefix: Index = ()
+    shape: tuple[DimLike, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return not self.prefix and self.shape == self.buffer.type.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Scalar:
+    out: Var
+    op: Op
+    args: tuple[Atom, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    out: Var
+    buffer: Buffer
+    index: Index
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    buffer: Buffer
+    index: Index
+    value: Atom
+    how: str = "="
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Set:
+    outs: tuple[Var, ...]
+    values: tuple[Atom, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    out: Var
+    how: str
+    value: Atom
+
+
+@dataclass(frozen=True, eq=False)
+class Alloc:
+    buffer: Buffer
+    zero: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape:
+    buffer: Buffer
+    source: Window
+
+
+@dataclass(frozen=True, eq=False)
+class For:
+    index: Var
+    lo: DimLike
+    hi: DimLike
+    body: Block
+    reverse: bool = False
+    nest: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class While:
+    test: Block
+    go: Atom
+    body: Block
+
+
+@dataclass(frozen=True, eq=False)
+class If:
+    predicate: Atom
+    then: Block
+    other: Block = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    name: str
+    ins: tuple[Window | Atom, ...]
+    outs: tuple[Window, ...] = ()
+    scalars: tuple[Var, ...] = ()
+    flags: tuple[Any, ...] = ()  # plain literals, the first arguments of the routine
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    predicate: Atom
+    error: str
+    message: str
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Grow:
+    buffer: Buffer
+    count: DimLike
+
+
+Stmt = Union[Scalar, Load, Store, Set, Update, Alloc, Reshape, For, While, If, Call, Check, Grow]
+
+
+@dataclass(frozen=True)
+class Bind:
+    """How a size is found: (what - rest) / scale, where `what` is an integer parameter or a dimension of one."""
+
+    size: Sym
+    source: Var | Buffer
+    axis: int = 0
+    scale: int = 1
+    rest: DimLike = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    name: str
+    params: tuple[Var | Buffer, ...]
+    sizes: tuple[Bind, ...]
+    body: Block
+    results: tuple[Atom | Buffer | Window, ...]
+
+
+BLOCKS = ("body", "test", "then", "other")
+
+
+def blocks(s: Stmt) -> Iterator[tuple[str, Block]]:
+    """The blocks of a statement, with their names."""
+    for f in fields(s):
+        if f.name in BLOCKS:
+            yield f.name, getattr(s, f.name)
+
+
+def everywhere(block: Block) -> Iterator[Stmt]:
+    """Every statement, nested ones too, in the order of the text."""
+    for s in block:
+        yield s
+        for _, inner in blocks(s):
+            yield from everywhere(inner)

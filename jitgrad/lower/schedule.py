@@ -1,0 +1,110 @@
+"""Fn -> Plan.
+
+    schedule(fn)     the whole of lowering: attempts until the facts stop growing, then `tidy` and `verify`
+
+An attempt that finds a dear value computed in two loops, or over and over in one, stores it (`Facts.kept`) and starts again.
+"""
+
+from __future__ import annotations
+
+from ..errors import InternalError
+from ..ir.core import Fn, Var
+from ..ir.dims import DimLike, Opaque, Sym, combine, of_symbol
+from ..ir.walk import size_symbols
+from .block import Block, End
+from .constructs import CONSTRUCTS
+from .facts import Again, Facts, survey
+from .plan import Bind, Buffer, Plan, Window
+from .rules import RULES
+from .tasks import Place
+from .tidy import tidy
+from .verify import verify_plan
+from .write import Attempt
+
+MAX_ATTEMPTS = 200
+
+
+def schedule(fn: Fn) -> Plan:
+    facts = survey(fn)
+    for _ in range(MAX_ATTEMPTS):
+        attempt = Attempt(Facts(facts.defs, dict(facts.alias), facts.kept, facts.apart), {**RULES, **CONSTRUCTS})
+        try:
+            plan = _attempt(fn, attempt)
+        except Again:
+            continue
+        if not dear_twice(attempt):
+            return verify_plan(tidy(plan))
+    raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
+
+
+def _attempt(fn: Fn, attempt: Attempt) -> Plan:
+    facts = attempt.facts
+    params: list[Var | Buffer] = []
+    for p in fn.params:
+        if p.type.shape:
+            buffer = Buffer(p.type, p.hint, param=True)
+            attempt.memory[p] = Place(p.type, p.hint, Window(buffer, (), p.type.shape), versions=[p], fresh=False)
+            params.append(buffer)
+        else:
+            params.append(p)
+    ends = [End(r, Place(facts.type(r.type), r.hint)) if r.type.shape else End(r) for r in fn.results]
+    writer, scalars = Block(attempt, fn, ends).run()
+    results = []
+    for e, s in zip(ends, scalars, strict=True):
+        if e.place is None:
+            results.append(s)
+            continue
+        if e.place.window is None:
+            writer.allocate(e.place)
+        results.append(e.place.window)
+    return Plan(fn.name, tuple(params), bind_sizes(fn, params), tuple(writer.levels[0]), tuple(results))
+
+
+def dear_twice(attempt: Attempt) -> bool:
+    """Store what is dear and computed more than once; of a chain, only its end. Was there any?"""
+    facts = attempt.facts
+    again = {v for v, where in attempt.seen.items() if len(where) > 1} | attempt.thin
+    again = {v for v in again if not facts.stored(v) and facts.dear(v)}
+    inner = {a for v in again for a in facts.operands(v)}
+    ends = again - inner
+    return any([facts.keep(v) for v in ends])
+
+
+def bind_sizes(fn: Fn, params: list[Var | Buffer]) -> tuple[Bind, ...]:
+    """How each size is found: an integer parameter, a dimension `n`, then one of the form k*n + ... with one unknown."""
+    out: dict[Sym, Bind] = {}
+    dims: list[tuple[DimLike, Buffer, int]] = []
+    for p, b in zip(fn.params, params, strict=True):
+        if p.size is not None:
+            out.setdefault(p.size, Bind(p.size, p))
+        if isinstance(b, Buffer):
+            dims += [(d, b, k) for k, d in enumerate(p.type.shape)]
+    found = True
+    while found:
+        found = False
+        for d, b, k in sorted(dims, key=lambda x: not _plain(x[0])):
+            hit = _solve(d, b, k, out)
+            if hit is not None:
+                out[hit.size] = hit
+                found = True
+                break
+    missing = [s for s in size_symbols(fn) if s not in out]
+    if missing:
+        raise InternalError(f"`{fn.name}`: no parameter tells the sizes {missing}")
+    used = set(size_symbols(fn))
+    return tuple(b for s, b in out.items() if s in used)
+
+
+def _plain(d: DimLike) -> bool:
+    return not isinstance(d, int) and not d.c and list(d.terms.values()) == [1]
+
+
+def _solve(d: DimLike, b: Buffer, axis: int, known: dict[Sym, Bind]) -> Bind | None:
+    if isinstance(d, int) or any(isinstance(s, Opaque) for s in d.terms):
+        return None
+    unknown = [s for s in d.terms if isinstance(s, Sym) and s not in known]
+    if len(unknown) != 1:
+        return None
+    s = unknown[0]
+    k = d.terms[s]
+    return Bind(s, b, axis, k, combine(d, of_symbol(s), -k))

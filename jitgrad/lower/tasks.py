@@ -1,0 +1,184 @@
+"""What a block has to do, before it is decided in which loops: tasks, and what must come before what.
+
+    task     its loops (`axes`: how often each runs, outermost first), what it does at each point, what it reads and makes
+    access   an array version and the index of the cell, over the loop indices; None: any of its cells
+    before   (p, q): p comes before q, and which cells of memory they share: pairs of indices, or None
+
+Each version of an array is a variable; versions that follow each other in one memory (`Place`) are a chain: whoever reads
+a version stands behind all writers up to it, and before all later ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ..ir.core import Atom, Lit, Type, Var, Where
+from ..ir.dims import DimLike
+from .plan import Index, Window
+
+
+@dataclass(eq=False)
+class Place:
+    """The memory of a chain of versions. `window`: None until it is allocated."""
+
+    type: Type
+    hint: str
+    window: Window | None = None
+    parent: tuple[Place, Index] | None = None  # a part of another place: its rows below a leading index
+    versions: list[Var] = field(default_factory=list)
+    fresh: bool = True  # made by this block, for these versions alone: another place may stand in for it
+
+
+@dataclass(frozen=True, eq=False)
+class Compute:
+    """A scalar of the block."""
+
+    out: Var
+
+
+@dataclass(frozen=True, eq=False)
+class Write:
+    """A cell of an array: its version `out` after the nest."""
+
+    out: Var
+    index: Index
+    value: Atom
+    how: str = "="
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """The whole array, with a literal."""
+
+    out: Var
+    value: Lit
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce:
+    """`out[index]`, index over the axes that stay. From depth `begin` on, all axes are reduced: a scalar sums these up.
+    `running`: the array of the partial results (a cumulative sum), with the depth of its axis."""
+
+    out: Var
+    index: Index
+    value: Atom
+    how: str
+    begin: int
+    reduced: frozenset[int]
+    initial: Lit
+    running: Write | None = None
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Locate:
+    """The index of the largest or smallest value along the innermost axis."""
+
+    out: Var
+    index: Index
+    value: Atom
+    how: str
+    begin: int
+    where: Where | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Opaque:
+    """A construct, a call, a check: `write(writer)` appends its statements."""
+
+    write: Callable[[Any], None]
+
+
+Effect = Union[Compute, Write, Fill, Reduce, Locate, Opaque]
+
+
+@dataclass(eq=False)
+class Task:
+    axes: tuple[DimLike, ...]
+    effect: Effect
+    reads: list[tuple[Var, Index | None]] = field(default_factory=list)
+    scalars: set[Var] = field(default_factory=set)
+    writes: list[tuple[Var, Index | None]] = field(default_factory=list)
+    run: tuple[int, bool] | None = None  # the depth of an axis that must run in one direction, and whether downwards
+    dropped: bool = False
+    k: int = 0
+
+
+Pairs = Union[list[tuple[Index, Index]], None]
+
+
+class Order:
+    """Which task must come before which."""
+
+    def __init__(self) -> None:
+        self.after: dict[Task, dict[Task, Pairs]] = {}  # p -> {q: cells that both touch; None: never in one loop}
+        self.before: dict[Task, set[Task]] = {}
+
+    def add(self, p: Task, q: Task, cells: tuple[Index | None, Index | None] = (None, None)) -> None:
+        mine = self.after.setdefault(p, {})
+        a, b = cells
+        if a is None or b is None or len(a) != len(b):
+            mine[q] = None
+        elif mine.setdefault(q, []) is not None:
+            mine[q].append((a, b))  # type: ignore[union-attr]
+        self.before.setdefault(q, set()).add(p)
+
+    def leads(self, p: Task, q: Task) -> bool:
+        """Must p come before q?"""
+        seen, todo = {p}, [p]
+        while todo:
+            for t in self.after.get(todo.pop(), ()):
+                if t is q:
+                    return True
+                if t not in seen:
+                    seen.add(t)
+                    todo.append(t)
+        return False
+
+
+def data_flow(tasks: Sequence[Task], order: Order) -> None:
+    """Makers before users."""
+    makers: dict[Var, list[tuple[Task, Index | None]]] = {}
+    for t in tasks:
+        for v, at in t.writes:
+            makers.setdefault(v, []).append((t, at))
+    for t in tasks:
+        for v in t.scalars:
+            for m, _ in makers.get(v, ()):
+                if m is not t:
+                    order.add(m, t)
+        for v, index in t.reads:
+            for m, at in makers.get(v, ()):
+                if m is not t:
+                    order.add(m, t, (at, index))
+
+
+def chains(places: Iterable[Place], tasks: Sequence[Task], order: Order) -> None:
+    """Within each memory: readers of a version behind its writers and before the next ones."""
+    writers: dict[Var, list[tuple[Task, Index | None]]] = {}
+    readers: dict[Var, list[tuple[Task, Index | None]]] = {}
+    for t in tasks:
+        for v, at in t.writes:
+            writers.setdefault(v, []).append((t, at))
+        for v, at in t.reads:
+            readers.setdefault(v, []).append((t, at))
+    for place in places:
+        if len(place.versions) < 2:
+            continue
+        earlier: list[tuple[Task, Index | None]] = []  # all that touched older versions
+        wrote: list[tuple[Task, Index | None]] = []
+        for v in place.versions:
+            for w, at in writers.get(v, ()):
+                for t, index in earlier:
+                    if t is not w:
+                        order.add(t, w, (index, at))
+            mine = [*writers.get(v, ())]
+            wrote += mine
+            for t, index in readers.get(v, ()):
+                for w, at in wrote:
+                    if w is not t:
+                        order.add(w, t, (at, index))
+            earlier += mine + readers.get(v, [])

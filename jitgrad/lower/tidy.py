@@ -1,0 +1,162 @@
+"""Plan -> Plan: memory that nobody reads goes, with all that fills it; allocations go out of loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..ir.core import Type, Var, zero_of
+from ..ir.dims import DimLike, symbols
+from .plan import (
+    Alloc, Block, Buffer, Call, Check, For, Grow, If, Load, Plan, Reshape, Scalar, Set, Stmt, Store, Update, While, Window,
+    blocks, everywhere,
+)  # fmt: skip
+from .pull import scalars_of
+from .write import filled
+
+
+def tidy(plan: Plan) -> Plan:
+    return hoisted(pruned(plan))
+
+
+# ---- what a statement reads
+
+
+def dim_vars(*dims: DimLike) -> Iterator[Var]:
+    return (s for d in dims for s in symbols(d) if isinstance(s, Var))
+
+
+def window_vars(w: Any) -> Iterator[Var]:
+    return dim_vars(*w.prefix, *w.shape) if isinstance(w, Window) else scalars_of(w)
+
+
+READS: dict[type, Callable[[Any], Iterator[Var]]] = {
+    Scalar: lambda s: (v for a in s.args for v in scalars_of(a)),
+    Load: lambda s: dim_vars(*s.index),
+    Store: lambda s: iter([*dim_vars(*s.index), *scalars_of(s.value)]),
+    Set: lambda s: (v for a in s.values for v in scalars_of(a)),
+    Update: lambda s: scalars_of(s.value),
+    Alloc: lambda s: dim_vars(*s.buffer.type.shape),
+    Reshape: lambda s: iter([*dim_vars(*s.buffer.type.shape), *window_vars(s.source)]),
+    For: lambda s: dim_vars(s.lo, s.hi),
+    While: lambda s: scalars_of(s.go),
+    If: lambda s: scalars_of(s.predicate),
+    Call: lambda s: (v for w in (*s.ins, *s.outs) for v in window_vars(w)),
+    Check: lambda s: scalars_of(s.predicate),
+    Grow: lambda s: dim_vars(s.count),
+}
+
+MAKES: dict[type, Callable[[Any], tuple[Var, ...]]] = {
+    Scalar: lambda s: (s.out,),
+    Load: lambda s: (s.out,),
+    Set: lambda s: s.outs,
+    Update: lambda s: (s.out,),
+    For: lambda s: (s.index,),
+    Call: lambda s: s.scalars,
+}
+
+
+def reads(s: Stmt) -> Iterator[Var]:
+    """The scalars that a statement reads itself (not those within)."""
+    return READS[type(s)](s)
+
+
+def makes(s: Stmt) -> tuple[Var, ...]:
+    rule = MAKES.get(type(s))
+    return rule(s) if rule else ()
+
+
+def read_buffers(s: Stmt) -> Iterator[Buffer]:
+    if isinstance(s, Load):
+        yield s.buffer
+    elif isinstance(s, Call):
+        yield from (w.buffer for w in s.ins if isinstance(w, Window))
+
+
+# ---- what nobody needs
+
+
+def pruned(plan: Plan) -> Plan:
+    """Without stores to memory that is not read, and scalars that are not used; until nothing changes."""
+    while True:
+        buffers, scalars = _live(plan)
+        body = _without(plan.body, buffers, scalars)
+        if _size(body) == _size(plan.body):
+            return plan
+        plan = replace(plan, body=body)
+
+
+def _size(block: Block) -> int:
+    return sum(1 for _ in everywhere(block))
+
+
+def _live(plan: Plan) -> tuple[set[Buffer], set[Var]]:
+    every = list(everywhere(plan.body))
+    buffers = {w.buffer for w in plan.results if isinstance(w, Window)}
+    buffers |= {b for s in every for b in read_buffers(s)}
+    buffers |= {s.source.buffer for s in every if isinstance(s, Reshape)}
+    for s in every:  # another name for memory that lives: its stores count
+        if isinstance(s, Reshape) and s.source.buffer in buffers:
+            buffers.add(s.buffer)
+    scalars = {v for r in plan.results for v in window_vars(r)}
+    scalars |= {v for b in plan.sizes for v in dim_vars(b.rest)}
+    scalars |= {v for s in every for v in reads(s)}
+    return buffers, scalars
+
+
+def _without(block: Block, buffers: set[Buffer], scalars: set[Var]) -> Block:
+    out = []
+    for s in block:
+        if isinstance(s, (Alloc, Store, Grow, Reshape)) and s.buffer not in buffers:
+            continue
+        if isinstance(s, (Scalar, Load, Update)) and s.out not in scalars:
+            continue
+        if isinstance(s, Set):
+            kept = [k for k, v in enumerate(s.outs) if v in scalars]
+            if not kept:
+                continue
+            s = Set(tuple(s.outs[k] for k in kept), tuple(s.values[k] for k in kept))
+        inner = {name: _without(b, buffers, scalars) for name, b in blocks(s)}
+        if inner:
+            if not isinstance(s, While) and not any(inner.values()):
+                continue
+            s = replace(s, **inner)
+        out.append(s)
+    return tuple(out)
+
+
+# ---- allocations
+
+
+def hoisted(plan: Plan) -> Plan:
+    """Every allocation outside of all loops that do not tell its size."""
+    body, _ = _hoist(plan.body, set(), False)
+    return replace(plan, body=body)
+
+
+def _hoist(block: Block, bound: set[Var], in_loop: bool) -> tuple[Block, list[Alloc]]:
+    """The block, and the allocations that its loop may make before. `bound`: what the loop and its body bind."""
+    out: list[Stmt] = []
+    leaving: list[Alloc] = []
+    for s in block:
+        if isinstance(s, Alloc) and in_loop and not set(dim_vars(*s.buffer.type.shape)) & bound:
+            leaving.append(replace(s, zero=False))
+            if s.zero:
+                out += zeros(s.buffer)
+            continue
+        loop = isinstance(s, (For, While))
+        inner = {}
+        for name, b in blocks(s):
+            mine = {v for t in everywhere(b) for v in makes(t)} | set(makes(s)) if loop else bound
+            inner[name], before = _hoist(b, mine, in_loop or loop)
+            for a in before:
+                stays = not in_loop or set(dim_vars(*a.buffer.type.shape)) & bound
+                (out if stays else leaving).append(a)
+        out.append(replace(s, **inner) if inner else s)
+    return tuple(out), leaving
+
+
+def zeros(buffer: Buffer) -> list[Stmt]:
+    t = buffer.type
+    return filled(Window(buffer, (), t.shape), t, zero_of(Type(t.dtype, t.shape)))
