@@ -25,6 +25,8 @@ from __future__ import annotations
 import itertools
 import linecache
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
@@ -162,7 +164,15 @@ def raise_at(
 ) -> NoReturn:
     """Raise `kind` at `where`: by default the line of the user's that is running now."""
     place = where or user_frame(sys._getframe(1))
-    raise kind(message(headline, place, wanted=wanted, got=got, repair=repair, note=note)) from cause
+    error = kind(message(headline, place, wanted=wanted, got=got, repair=repair, note=note))
+    heard = listener.get()
+    if heard is not None:
+        heard(error)
+    raise error from cause
+
+
+# Told of every error that `raise_at` raises: a trace must know of refusals that the user's own `except` catches.
+listener: ContextVar[Callable[[JitgradError], None] | None] = ContextVar("listener", default=None)
 
 
 def _quote(where: Where) -> list[str]:

@@ -553,6 +553,33 @@ def test_unsupported_arguments(x: Any) -> None:
         trace_call(lambda x: x, [x])
 
 
+def test_a_refusal_cannot_be_caught_and_passed_over() -> None:
+    def f(x: Any) -> Any:
+        try:
+            scale = float(x[0])
+        except Exception:
+            scale = 0.0
+        return x * scale
+
+    def g(x: Any) -> Any:
+        try:
+            return f"{x[0]}"
+        except:  # noqa: E722
+            return x
+
+    def h(x: Any) -> Any:  # Python raises this, too
+        try:
+            return x.reshape(4, 4)
+        except ValueError:
+            return x[1:] * np.ones(5)
+
+    same(f, X)
+    with pytest.raises(ConcretizationError, match="a text asks for the number"):
+        trace_call(g, [X])
+    for small in (True, False):
+        same(h, X, small_literals=small)
+
+
 def test_wrong_call() -> None:
     with pytest.raises(TypeError, match="positional argument"):
         trace_call(lambda x: x, [X, X])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HIDDEN_PACKAGES, InternalError
+from ..errors import HIDDEN_PACKAGES, IndexOutOfBounds, InternalError, JitgradError, NoSource, ShapeError, listener
 from ..ir import build
 from ..ir.core import Where
 from ..ir.dims import Dim, DimLike, Sym, substitute
@@ -48,6 +48,7 @@ class Trace:
     numbers: set[int] = field(default_factory=set)  # how many sizes Python took as numbers
     notes: dict[str, None] = field(default_factory=dict)
     restart: Restart | None = None  # also where the user's bare `except:` swallowed it
+    refusal: JitgradError | None = None  # likewise
     record_sizes: bool = False  # comparisons of sizes are recorded, not guarded (the condition of a `while`)
     scope: Scope = None  # type: ignore[assignment]
     guards: Guards = None  # type: ignore[assignment]
@@ -62,6 +63,11 @@ class Trace:
         """Leave this attempt: in the next one `dim` stands in the place of `symbol`."""
         self.restart = Restart(symbol, dim, note)
         raise self.restart
+
+    def heard(self, error: JitgradError) -> None:
+        """Python, too, raises errors of shapes and indices, which a program may catch; what we refuse it may not."""
+        if not isinstance(error, (ShapeError, IndexOutOfBounds, NoSource)):
+            self.refusal = self.refusal or error
 
     def note(self, text: str) -> None:
         self.notes[text] = None
@@ -87,17 +93,20 @@ def current() -> Trace:
 @contextmanager
 def running(trace: Trace | None) -> Iterator[Trace | None]:
     """Stand-ins used here belong to `trace`; None: no trace (the transforms, and what they call)."""
-    token = _trace.set(trace)
+    token, hearing = _trace.set(trace), listener.set(trace.heard if trace else None)
     try:
         yield trace
     finally:
         _trace.reset(token)
+        listener.reset(hearing)
 
 
 def unbroken(trace: Trace, result: Any) -> Any:
-    """The result of an attempt, unless a restart was asked for and swallowed on its way."""
+    """The result of an attempt, unless a restart or a refusal was swallowed on its way by the user's `except`."""
     if trace.restart is not None:
         raise trace.restart
+    if trace.refusal is not None:
+        raise trace.refusal
     return result
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConcretizationError, DTypeError, raise_at
+from ..errors import ConcretizationError, DTypeError, EscapedError, raise_at
 from ..ir import build
 from ..ir.build import Value, size
 from ..ir.core import F64, I64, Fn, Type, Var
@@ -247,7 +247,15 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         if keep_writes:
             values += [trace.scope.store[box] for box, k in boxes.items() if k in written]
         params += [c.param for c in trace.captures.values()]
-        fn, _ = build.finish(root, params, tuple(values), _name(entry.f))
+        fn, captured = build.finish(root, params, tuple(values), _name(entry.f))
+        if captured:
+            raise_at(
+                EscapedError,
+                f"`{_name(entry.f)}` uses `{captured[0].atom.hint}` of another trace",
+                wanted="a function of its arguments and of plain values",
+                got="a traced value of the function around it",
+                repair="pass it as an argument",
+            )
     return Traced(
         fn,
         entry.tree,
