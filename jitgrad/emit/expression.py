@@ -88,7 +88,7 @@ def filled(node: ast.expr, holes: dict[str, ast.expr]) -> ast.expr:
 def expression(op: Op, args: Sequence[ast.expr], types: Sequence[Type], out: Type, attrs: Any, literals: Literals) -> ast.expr:
     """The row's text with its arguments in place."""
     if op.name == "cast":
-        return cast(args[0], types[0].dtype, out.dtype)
+        return cast(args[0], types[0].dtype, out.dtype, literals)
     dtype = types[-1].dtype
     source = op.source_ints if op.source_ints and dtype in INTS else op.source
     if source is None:
@@ -106,9 +106,12 @@ def promotes(source: str) -> bool:
     return any(isinstance(n, (ast.Mod, ast.FloorDiv)) for n in ast.walk(parsed(source)))
 
 
-def cast(x: ast.expr, of: str, to: str) -> ast.expr:
+def cast(x: ast.expr, of: str, to: str, literals: Literals) -> ast.expr:
+    if of == "bool" and to != "bool":
+        one, zero = (literals.node(Lit(v if to in INTS else float(v), Type(to))) for v in (1, 0))
+        return ast.IfExp(x, one, zero)
     if to in CASTS:
-        return _Fill({"x": x}, number).visit(parsed(CASTS[to]))
+        return filled(parsed(CASTS[to]), {"x": x})
     return call(NUMPY[to], x)
 
 

@@ -23,6 +23,7 @@ from ..lower.plan import (
     Alloc, Bind, Block, Buffer, Call, Check, For, Grow, If, Load, Plan, Reshape, Scalar, Set, Stmt, Store, Update, While,
     Window, everywhere,
 )  # fmt: skip
+from ..lower.pull import scalars_of
 from ..lower.tidy import reads
 from .expression import NUMPY, Literals, call, expression, filled, names_in, number, parsed, weight
 from .load import Text
@@ -61,8 +62,7 @@ class _Printer:
         self.literals = Literals(self.names.fresh)
         self.lines: list[str] = []
         self.used: set[str] = set()
-        self.counts = Counter(v for s in everywhere(plan.body) for v in reads(s))
-        self.counts.update(v for r in plan.results for v in ([r] if isinstance(r, Var) else []))
+        self.counts: Counter[Var] = Counter()  # how often each value is used in the block that is being printed
         self.pending: dict[Var, Pending] = {}
         self.roots: dict[Buffer, Buffer] = {}
         self.line: tuple[str, int] | None = None
@@ -76,7 +76,7 @@ class _Printer:
                 self.names[b.size] = self.names[b.source]
         for b in plan.sizes:
             self.bind(b)
-        self.block(plan.body, 1)
+        self.statements(plan.body, 1, plan.results)
         self.put(1, f"return {self.results()}")
         head = f"def {self.title}({', '.join(self.names[p] for p in plan.params)}):"
         source = "\n".join([*self.header(), head, *self.lines]) + "\n"
@@ -158,13 +158,19 @@ class _Printer:
     # ---- statements
 
     def block(self, block: Block, pad: int) -> None:
-        """The statements; what is pending at the end of a block is needed further on, so it is written."""
-        before = len(self.lines)
+        mark = len(self.lines)
+        self.statements(block, pad)
+        self.flush(pad)
+        if len(self.lines) == mark:
+            self.put(pad, "pass")
+
+    def statements(self, block: Block, pad: int, last: Iterable[Any] = ()) -> None:
+        """The statements, and what is read after them: `last`."""
+        before, self.counts = self.counts, Counter(v for s in everywhere(block) for v in reads(s))
+        self.counts.update(v for a in last if not isinstance(a, Window) for v in scalars_of(a))
         for s in block:
             PRINT[type(s)](self, s, pad)
-        self.flush(pad)
-        if len(self.lines) == before:
-            self.put(pad, "pass")
+        self.counts = before
 
     def flush(self, pad: int, which: Callable[[Pending], bool] = lambda p: True) -> None:
         """Write what is pending now, in its order; with it what is pending and used by it stands already inside."""
@@ -245,8 +251,7 @@ class _Printer:
     def while_(self, s: While, pad: int) -> None:
         self.flush(pad)
         mark = len(self.lines)
-        for t in s.test:
-            PRINT[type(t)](self, t, pad + 1)
+        self.statements(s.test, pad + 1, [s.go])
         go = self.atom(s.go)
         self.flush(pad + 1)
         if len(self.lines) == mark:
