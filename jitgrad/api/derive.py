@@ -55,8 +55,8 @@ class Gradient(Transformation):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         chosen = choose(self.f, self.argnums, args, kwargs)
         inside = inner(self.f, args, kwargs)
-        at = one_value(self.f, inside, self.has_aux)
         chosen.check(self.f, inside)
+        at = one_value(self.f, inside, self.has_aux)
         outs, back = reverse(inside, chosen.wrt(inside))
         grads = chosen.tree(inside, back({at: value(1.0, outs[at].type)}))
         result = inside.rebuild(outs)

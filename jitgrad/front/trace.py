@@ -234,7 +234,8 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         params: list[Var] = []
         inputs = [_stand_in(entry, k, trace, params) for k in range(len(entry.leaves))]
         args, kwargs = entry.tree.unflatten(inputs)
-        owner = getattr(entry.f, "__self__", entry.f)
+        f = innermost(entry.f)
+        owner = getattr(f, "__self__", f)
         trace.guards.argument(owner, type(owner).__name__)
         try:
             out = callee(entry.f, Control)(*args, **kwargs)
@@ -271,6 +272,13 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         tuple(trace.notes),
         restarts,
     )
+
+
+def innermost(f: Any) -> Any:
+    """The user's function within transformations of it."""
+    while hasattr(f, "_jitgrad_trace_") and hasattr(f, "f"):
+        f = f.f
+    return f
 
 
 def _name(f: Any) -> str:
