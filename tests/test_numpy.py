@@ -4,6 +4,7 @@ functions lists what is covered."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 import zlib
@@ -345,6 +346,37 @@ def test_names_of_what_is_refused(f, name):
 def test_near_names_are_suggested():
     with pytest.raises(Unsupported, match=r"did you mean np\.argmin"):
         names.refuse(np.nanargmin)
+
+
+# ---- calls: an argument is never taken for another one
+
+FREE = {"np.array", "np.asarray", "np.asanyarray", "np.ascontiguousarray", "np.einsum", "np.zeros_like", "np.empty_like"}
+
+
+def positional(signature):
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in signature.parameters.values() if p.kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("f", "handler"),
+    [(f, h) for f, h in names.NAMES.items() if h.name.startswith("np.") and inspect.isroutine(f) and h.name not in FREE],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_parameters_stand_where_they_stand_in_numpy(f, handler):
+    theirs, ours = positional(inspect.signature(f)), positional(handler.signature)
+    only = [p.name for p in handler.signature.parameters.values() if p.kind is p.POSITIONAL_ONLY]
+    assert ours[len(only) :] == theirs[len(only) : len(ours)]
+
+
+def test_an_option_must_be_known():
+    with pytest.raises(ConcretizationError, match="an option is computed"):
+        run(lambda x, c: call(np.sum, x, keepdims=c), np.ones(3), np.asarray(True))
+
+
+def test_what_does_not_fit_a_new_shape_is_refused():
+    with pytest.raises(ShapeError):
+        run(lambda x: call(np.full, (2, 3), x), np.ones(4))
 
 
 # ---- constants and the page

@@ -53,6 +53,19 @@ class Operand:
     def is_real(self) -> bool:
         return self.value.type.is_real
 
+    def __bool__(self) -> bool:
+        """Of an option such as `keepdims`: it must be known."""
+        atom = self.value.atom
+        if isinstance(atom, Lit) and not self.rank:
+            return bool(atom.value)
+        raise_at(
+            ConcretizationError,
+            "an option is computed when the program runs",
+            wanted="True or False",
+            got=kind_of(self),
+            repair="make it a static argument: a Python bool",
+        )
+
 
 # ---- from Python to operands
 
@@ -320,10 +333,12 @@ def spread(x: Value, shape: tuple[DimLike, ...]) -> Value:
     """`x` broadcast to a shape that `broadcast_shapes` gave: axes of size 1 go, new axes come."""
     if x.shape == shape:
         return x
-    if isinstance(x.atom, Lit):
-        return value(x.atom.value, Type(x.dtype, shape))
     first = len(shape) - x.rank
     kept = [k for k, d in enumerate(x.shape) if d == shape[first + k] or not is_one(d)]
+    if first < 0 or not all(same(x.shape[k], shape[first + k]) for k in kept):
+        _mismatch("a broadcast", (x.shape, shape))
+    if isinstance(x.atom, Lit):
+        return value(x.atom.value, Type(x.dtype, shape))
     body = array.reshape(x, tuple(shape[first + k] for k in kept))
     return array.broadcast(body, shape, tuple(first + k for k in kept))
 

@@ -51,7 +51,11 @@ def sequence(arrays: Any, name: str) -> list[Operand]:
     return xs
 
 
-def concatenate(arrays: Any, axis: Any = 0, dtype: Any = None, name: str = "np.concatenate") -> Operand:
+def concatenate(arrays: Any, axis: Any = 0, *, dtype: Any = None) -> Operand:
+    return joined(arrays, axis, dtype, "np.concatenate")
+
+
+def joined(arrays: Any, axis: Any, dtype: Any, name: str) -> Operand:
     xs = sequence(arrays, name)
     if axis is None:
         xs, axis = [ravel(x) for x in xs], 0
@@ -71,34 +75,34 @@ def _no_join(name: str, xs: Sequence[Operand], wanted: str) -> None:
     raise_at(ShapeError, f"shapes do not fit in {name}", wanted=wanted, got=" and ".join(shape_text(x.shape) for x in xs))
 
 
-def stack(arrays: Any, axis: Any = 0, dtype: Any = None) -> Operand:
+def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None) -> Operand:
     xs = sequence(arrays, "np.stack")
     shape = broadcast_shapes("np.stack", [x.shape for x in xs], stretch=False)
     k = axis_of(axis, len(shape) + 1, "np.stack")
     rows = [Operand(array.reshape(fit(x.value, shape), (*shape[:k], 1, *shape[k:]))) for x in xs]
-    return concatenate(rows, k, dtype, "np.stack")
+    return joined(rows, k, dtype, "np.stack")
 
 
-def vstack(tup: Any, dtype: Any = None) -> Operand:
-    return concatenate([atleast_2d(x) for x in sequence(tup, "np.vstack")], 0, dtype, "np.vstack")
+def vstack(tup: Any, *, dtype: Any = None) -> Operand:
+    return joined([atleast_2d(x) for x in sequence(tup, "np.vstack")], 0, dtype, "np.vstack")
 
 
-def hstack(tup: Any, dtype: Any = None) -> Operand:
+def hstack(tup: Any, *, dtype: Any = None) -> Operand:
     xs = [atleast_1d(x) for x in sequence(tup, "np.hstack")]
-    return concatenate(xs, 0 if xs[0].rank == 1 else 1, dtype, "np.hstack")
+    return joined(xs, 0 if xs[0].rank == 1 else 1, dtype, "np.hstack")
 
 
 def dstack(tup: Any) -> Operand:
-    return concatenate([atleast_3d(x) for x in sequence(tup, "np.dstack")], 2, None, "np.dstack")
+    return joined([atleast_3d(x) for x in sequence(tup, "np.dstack")], 2, None, "np.dstack")
 
 
 def column_stack(tup: Any) -> Operand:
     xs = sequence(tup, "np.column_stack")
-    return concatenate([transpose(atleast_2d(x)) if x.rank < 2 else x for x in xs], 1, None, "np.column_stack")
+    return joined([transpose(atleast_2d(x)) if x.rank < 2 else x for x in xs], 1, None, "np.column_stack")
 
 
 def append(arr: Any, values: Any, axis: Any = None) -> Operand:
-    return concatenate([lift(arr), lift(values)], axis, None, "np.append")
+    return joined([lift(arr), lift(values)], axis, None, "np.append")
 
 
 def block(arrays: Any) -> Operand:
@@ -112,7 +116,7 @@ def block(arrays: Any) -> Operand:
         if not isinstance(x, (list, tuple)):
             o = lift(x)
             return reshape(o, (1,) * (rank - o.rank) + o.shape)
-        return concatenate([join(y, level - 1) for y in x], -level, None, "np.block")
+        return joined([join(y, level - 1) for y in x], -level, None, "np.block")
 
     return join(arrays, depth) if depth else Operand(lift(arrays).value)
 
@@ -196,15 +200,16 @@ def along(x: Value, k: int, index: Value) -> Value:
 Widths = list[tuple[DimLike, DimLike]]
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0, **options: Any) -> Operand:
-    if options:
-        raise_at(Unsupported, f"np.pad does not take {', '.join(options)} here", wanted="constant_values")
-    o = lift(x)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Operand:
+    return padded(lift(array), pad_width, mode, constant_values)
+
+
+def padded(o: Operand, pad_width: Any, mode: str, constant_values: Any) -> Operand:
     widths: Widths = [(dim(a), dim(b)) for a, b in _pairs(pad_width, o.rank)]
     if any(isinstance(d, int) and d < 0 for pair in widths for d in pair):
         raise_at(ShapeError, "np.pad by a negative number", wanted="widths of at least 0", got=str(pad_width))
     if mode == "constant":
-        return Operand(_padded(o, widths, _pairs(constant_values, o.rank)))
+        return Operand(_in_constants(o, widths, _pairs(constant_values, o.rank)))
     if mode not in MIRRORS:
         raise_at(Unsupported, f"np.pad has no mode {mode!r} here", wanted=f"'constant', {', '.join(map(repr, MIRRORS))}")
     v = o.value
@@ -231,7 +236,7 @@ def _pairs(given: Any, rank: int) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _padded(o: Operand, widths: Widths, constants: Sequence[tuple[Any, Any]]) -> Value:
+def _in_constants(o: Operand, widths: Widths, constants: Sequence[tuple[Any, Any]]) -> Value:
     """Around every axis, one after the other; in one step where the constants are all one."""
     flat = [lift(c) for pair in constants for c in pair]
     first = flat[0].value.atom
@@ -276,7 +281,11 @@ MIRRORS = {"edge": _edge, "wrap": _wrap, "reflect": _reflect, "symmetric": _symm
 # ---- splitting
 
 
-def split(ary: Any, indices_or_sections: Any, axis: Any = 0, name: str = "np.split") -> list[Operand]:
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Operand]:
+    return parts_of(ary, indices_or_sections, axis, "np.split")
+
+
+def parts_of(ary: Any, indices_or_sections: Any, axis: Any, name: str) -> list[Operand]:
     x = lift(ary).value
     k = axis_of(axis, x.rank, name)
     n = x.shape[k]
@@ -311,7 +320,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Opera
 def split_along(axis: int, name: str) -> Function:
     def function(ary: Any, indices_or_sections: Any) -> list[Operand]:
         k = 0 if axis == 1 and lift(ary).rank == 1 else axis
-        return split(ary, indices_or_sections, k, name)
+        return parts_of(ary, indices_or_sections, k, name)
 
     return function
 
@@ -334,7 +343,7 @@ def indices_of(x: Any, n: DimLike, axis: int, name: str) -> Value:
     return in_range(Each(array.cast(o.value, "i64")), n, axis)
 
 
-def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Operand:
+def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Operand:
     o = lift(a)
     x = ravel(o).value if axis is None else o.value
     k = 0 if axis is None else axis_of(axis, x.rank, "np.take")

@@ -50,7 +50,7 @@ def filled(number: float) -> Function:
 
 
 def filled_like(number: float) -> Function:
-    def function(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Operand:
+    def function(a: Any, /, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Operand:
         o = lift(a)
         row_major(order, "a new array")
         t = Type(o.dtype if dtype is None else dtype_name(dtype), o.shape if shape is None else dims(shape))
@@ -70,7 +70,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subo
     return full(o.shape if shape is None else shape, fill_value, o.dtype if dtype is None else dtype, order)
 
 
-def make(a: Any, dtype: Any = None, **options: Any) -> Operand:
+def make(a: Any, /, dtype: Any = None, **options: Any) -> Operand:
     """np.array, np.asarray, np.ascontiguousarray of nested lists of numbers and arrays."""
     row_major(options.pop("order", None), "np.array")
     ndmin = options.pop("ndmin", 0)
@@ -83,13 +83,18 @@ def make(a: Any, dtype: Any = None, **options: Any) -> Operand:
     return Operand(array.reshape(out, (*[1] * (ndmin - out.rank), *out.shape)))
 
 
-def contiguous(a: Any, dtype: Any = None) -> Operand:
+def contiguous(a: Any, /, dtype: Any = None) -> Operand:
     return make(a, dtype, ndmin=1)
 
 
 def astype(x: Any, dtype: Any, /, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: Any = True) -> Operand:
     o = lift(x)
     return Operand(array.cast(o.value, dtype_name(dtype)))
+
+
+def astype_(x: Any, dtype: Any, /, *, copy: bool = True) -> Operand:
+    """np.astype; the method has other options."""
+    return astype(x, dtype)
 
 
 # ---- ranges
@@ -270,7 +275,7 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Operand:
 TABLE: dict[str, Function] = {
     "zeros": filled(0.0), "ones": filled(1.0), "empty": filled(0.0), "full": full,
     "zeros_like": filled_like(0.0), "ones_like": filled_like(1.0), "empty_like": filled_like(0.0), "full_like": full_like,
-    "array": make, "asarray": make, "asanyarray": make, "ascontiguousarray": contiguous, "astype": astype,
+    "array": make, "asarray": make, "asanyarray": make, "ascontiguousarray": contiguous, "astype": astype_,
     "arange": arange, "linspace": linspace, "logspace": logspace, "meshgrid": meshgrid,
     "eye": eye, "identity": identity, "tri": tri, "tril": triangle("le"), "triu": triangle("ge"),
     "diag": diag, "diagflat": diagflat, "diagonal": diagonal, "trace": trace, "vander": vander,

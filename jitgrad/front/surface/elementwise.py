@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import DTypeError, Unsupported, raise_at
 from ...ir.build import Value, apply, value
 from ...ir.core import FLOATS, INTS, Type
+from ...ir.interp import NUMPY
 from ...ops import array
 from ...ops.cond import check
 from ...ops.scalar import power as raised
@@ -28,6 +29,7 @@ from ..promote import (
     lift,
     result_dtype,
     spread,
+    static_int,
     to_float,
     together,
 )
@@ -282,16 +284,16 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     return minimum(out, high) if high is not None else Operand(out.value)
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Operand:
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Operand:
     o = lift(x)
     if not o.is_real:
         return Operand(o.value)
-    v, info = o.value, np.finfo(np.float32 if o.dtype == "f32" else np.float64)
-    top = float(info.max) if posinf is None else posinf
-    bottom = float(info.min) if neginf is None else neginf
-    out = apply("where", apply("eq", v, math.inf), value(top, v.type), v)
-    out = apply("where", apply("eq", v, -math.inf), value(bottom, v.type), out)
-    return Operand(apply("where", apply("isnan", v), value(nan, v.type), out))
+    v, info = o.value, np.finfo(NUMPY[o.dtype])
+    instead = (nan, float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf)
+    of_nan, top, bottom = (spread(convert(lift(n), o.dtype), v.shape) for n in instead)
+    out = apply("where", apply("eq", v, math.inf), top, v)
+    out = apply("where", apply("eq", v, -math.inf), bottom, out)
+    return Operand(apply("where", apply("isnan", v), of_nan, out))
 
 
 def heaviside(x: Any, h: Any) -> Operand:
@@ -318,10 +320,10 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08) -> Operand:
     return Operand(apply("or", apply("and", near, apply("isfinite", z)), apply("eq", x, z)))
 
 
-def round_(a: Any, decimals: int = 0) -> Operand:
+def round_(a: Any, decimals: Any = 0) -> Operand:
     """As NumPy does: scaled, rounded to even, scaled back."""
     o = lift(a)
-    n = int(decimals)
+    n = static_int(decimals, "the number of decimals")
     if not o.is_real:
         if n >= 0:
             return Operand(array.cast(o.value, "i64") if o.dtype == "bool" else o.value)
@@ -333,6 +335,8 @@ def round_(a: Any, decimals: int = 0) -> Operand:
     return Operand(apply(down, apply("rint", apply(up, o.value, scale)), scale))
 
 
+# From NumPy 2.1 on the floor of an integer is an integer.
+WHOLE = same if np.floor(1).dtype.kind == "i" else lambda o: Operand(convert(o, "f64"))
 add = two_numbers("add", "np.add", "or")
 subtract = two_numbers("sub", "np.subtract")
 multiply = two_numbers("mul", "np.multiply", "and")
@@ -370,10 +374,10 @@ TABLE: dict[str, Function] = {
     "remainder": remainder, "fmod": fmod, "divmod": divmod_, "power": power, "float_power": float_power,
     "negative": negative, "positive": positive, "absolute": absolute, "sign": sign, "square": square,
     "reciprocal": on_numbers("reciprocal", "np.reciprocal", of_int=_integer_reciprocal),
-    "floor": on_numbers("floor", "np.floor", of_bool=same, of_int=same),
-    "ceil": on_numbers("ceil", "np.ceil", of_bool=same, of_int=same),
-    "trunc": on_numbers("trunc", "np.trunc", of_bool=same, of_int=same),
-    "fix": on_numbers("trunc", "np.fix", of_bool=same, of_int=same),
+    "floor": on_numbers("floor", "np.floor", of_bool=WHOLE, of_int=WHOLE),
+    "ceil": on_numbers("ceil", "np.ceil", of_bool=WHOLE, of_int=WHOLE),
+    "trunc": on_numbers("trunc", "np.trunc", of_bool=WHOLE, of_int=WHOLE),
+    "fix": on_numbers("trunc", "np.fix", of_bool=WHOLE, of_int=WHOLE),
     "round": round_, "around": round_,
     "maximum": maximum, "minimum": minimum,
     "fmax": nan_ignoring("maximum", "np.fmax"), "fmin": nan_ignoring("minimum", "np.fmin"),
@@ -390,6 +394,6 @@ TABLE: dict[str, Function] = {
     "isnan": predicate("isnan", False), "isinf": predicate("isinf", False), "isfinite": predicate("isfinite", True),
     "signbit": signbit, "isclose": isclose,
     "where": where, "clip": clip, "nan_to_num": nan_to_num, "heaviside": heaviside, "sinc": sinc,
-    "real": lambda x: same(lift(x)), "conjugate": lambda x: as_i8(lift(x)) if lift(x).dtype == "bool" else same(lift(x)),
+    "real": lambda val: same(lift(val)), "conjugate": lambda x: as_i8(lift(x)) if lift(x).dtype == "bool" else same(lift(x)),
 }
 # fmt: on

@@ -207,10 +207,11 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return Operand(apply("where", under, low_, apply("where", above, high, middle)))
 
 
-def cov(m: Any, rowvar: Any = True, bias: Any = False, ddof: Any = None) -> Operand:
+def cov(m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None) -> Operand:
     """Of the rows of a matrix (`rowvar`), each a variable."""
-    o = lift(m)
-    x = convert(o, "f64")
+    if y is not None:
+        raise_at(Unsupported, "np.cov of two arguments is not supported", wanted="one matrix", repair="np.cov(np.vstack([m, y]))")
+    x = convert(lift(m), "f64")
     if x.rank > 2 or not x.rank:
         raise_at(ShapeError, "np.cov wants one or two dimensions", got=shape_text(x.shape))
     flat = x.rank == 1

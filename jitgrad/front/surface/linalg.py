@@ -244,6 +244,13 @@ def cho_solve(c_and_lower: Any, b: Any, overwrite_b: Any = False, check_finite: 
     return solve_triangular(c, half, 1 if lower else 0, lower)
 
 
+def scipy_plain(f: Function) -> Function:
+    def function(a: Any, overwrite_a: Any = False, check_finite: Any = True) -> Operand:
+        return f(a)
+
+    return function
+
+
 ASSUMED = ("gen", "general", None)
 
 
@@ -261,14 +268,17 @@ def scipy_solve(
 
 # fmt: off
 TABLE: dict[str, Function] = {
-    "solve": solve, "inv": inv, "cholesky": cholesky, "slogdet": slogdet, "det": det, "norm": norm,
-    "multi_dot": multi_dot, "matrix_power": matrix_power, "trace": trace, "vector_norm": vector_norm,
-    "matrix_norm": matrix_norm, "matmul": products.matmul, "vecdot": products.vecdot, "cross": products.cross,
-    "tensordot": products.tensordot, "matrix_transpose": matrix_transpose, "outer": products.outer,
+    "solve": solve, "inv": inv, "cholesky": cholesky, "slogdet": slogdet, "det": det, "norm": norm, "multi_dot": multi_dot,
+    "matrix_power": matrix_power, "trace": trace, "vector_norm": vector_norm, "matrix_norm": matrix_norm,
+    "vecdot": products.vecdot, "matrix_transpose": matrix_transpose,
+    "matmul": lambda x1, x2, /: products.matmul(x1, x2),
+    "outer": lambda x1, x2, /: products.outer(x1, x2),
+    "cross": lambda x1, x2, /, *, axis=-1: products.cross(x1, x2, axis=axis),
+    "tensordot": lambda x1, x2, /, *, axes=2: products.tensordot(x1, x2, axes),
     "diagonal": lambda x, /, *, offset=0: creation.diagonal(x, offset, -2, -1),
 }
 SCIPY: dict[str, Function] = {
-    "solve": scipy_solve, "inv": inv, "det": det, "norm": norm, "cholesky": scipy_cholesky,
+    "solve": scipy_solve, "inv": scipy_plain(inv), "det": scipy_plain(det), "norm": norm, "cholesky": scipy_cholesky,
     "solve_triangular": solve_triangular, "cho_factor": cho_factor, "cho_solve": cho_solve,
 }
 # fmt: on

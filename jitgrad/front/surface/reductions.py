@@ -1,4 +1,7 @@
-"""Reductions: over `axis` (None: everything; an integer; several), with `keepdims`."""
+"""Reductions: over `axis` (None: everything; an integer; several), with `keepdims`.
+
+What stands behind an `out` in NumPy's order of parameters is keyword-only here: so a fourth argument is never taken for it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def wide(o: Operand) -> str:
 def accumulate(op: str, name: str) -> Callable[..., Operand]:
     """sum, prod"""
 
-    def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Operand:
+    def function(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Operand:
         o = lift(a)
         x = convert(o, dtype_name(dtype) if dtype is not None else wide(o))
         axes = axes_of(axis, x.rank, name)
@@ -54,7 +57,7 @@ prod = accumulate("prod", "np.prod")
 def extreme(op: str, of_bools: str, name: str) -> Callable[..., Operand]:
     """max, min: NaN wins; of nothing, an error."""
 
-    def function(a: Any, axis: Any = None, keepdims: Any = False) -> Operand:
+    def function(a: Any, axis: Any = None, *, keepdims: Any = False) -> Operand:
         x = lift(a).value
         axes = axes_of(axis, x.rank, name)
         not_empty(x, axes, name)
@@ -76,14 +79,14 @@ def not_empty(x: Value, axes: tuple[int, ...], name: str) -> None:
             raise_at(ShapeError, f"{name} of an empty array", wanted="at least one element", got=shape_text(x.shape))
 
 
-def ptp(a: Any, axis: Any = None, keepdims: Any = False) -> Operand:
-    return Operand(max_(a, axis, keepdims).value - min_(a, axis, keepdims).value)
+def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Operand:
+    return Operand(max_(a, axis, keepdims=keepdims).value - min_(a, axis, keepdims=keepdims).value)
 
 
 def truth(op: str, name: str) -> Callable[..., Operand]:
     """any, all"""
 
-    def function(a: Any, axis: Any = None, keepdims: Any = False) -> Operand:
+    def function(a: Any, axis: Any = None, *, keepdims: Any = False) -> Operand:
         x = to_bool(a)
         axes = axes_of(axis, x.rank, name)
         return keep(apply(op, x, axes=axes) if axes else x, x, axes, keepdims)
@@ -134,14 +137,14 @@ def cells(x: Value, axes: tuple[int, ...]) -> DimLike:
     return count(tuple(x.shape[k] for k in axes))
 
 
-def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Operand:
+def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Operand:
     o = lift(a)
     x = convert(o, dtype_name(dtype) if dtype is not None else float_dtype(o))
     axes = axes_of(axis, x.rank, "np.mean")
     return keep(over(array.sum_(x, axes), cells(x, axes)), x, axes, keepdims)
 
 
-def var(a: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None) -> Operand:
+def var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, correction: Any = None) -> Operand:
     """The mean of the squares of what is left when the mean is taken off (two passes, as NumPy)."""
     o = lift(a)
     x = convert(o, dtype_name(dtype) if dtype is not None else float_dtype(o))
@@ -161,8 +164,8 @@ def _divided(total: Value, n: DimLike, ddof: Any) -> Value:
     return total / array.fill(apply("maximum", left, 0.0), total.shape)
 
 
-def std(a: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None) -> Operand:
-    return Operand(apply("sqrt", var(a, axis, dtype, ddof, keepdims, correction).value))
+def std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, correction: Any = None) -> Operand:
+    return Operand(apply("sqrt", var(a, axis, dtype, ddof=ddof, keepdims=keepdims, correction=correction).value))
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Operand:
@@ -237,7 +240,7 @@ def extreme_so_far(op: str, name: str) -> Callable[..., Operand]:
 def nan_free(reduce: Callable[..., Operand], neutral: float) -> Callable[..., Operand]:
     """nansum, nanprod: a NaN counts as the neutral number."""
 
-    def function(a: Any, axis: Any = None, keepdims: Any = False) -> Operand:
+    def function(a: Any, axis: Any = None, *, keepdims: Any = False) -> Operand:
         o = lift(a)
         if o.is_real:
             o = Operand(apply("where", apply("isnan", o.value), value(neutral, o.value.type), o.value))
@@ -249,12 +252,12 @@ def nan_free(reduce: Callable[..., Operand], neutral: float) -> Callable[..., Op
 nansum = nan_free(sum_, 0.0)
 
 
-def nanmean(a: Any, axis: Any = None, keepdims: Any = False) -> Operand:
+def nanmean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Operand:
     o = lift(a)
     if not o.is_real:
         return mean(o, axis, keepdims=keepdims)
     real = sum_(Operand(apply("not", apply("isnan", o.value))), axis, keepdims=keepdims)
-    return Operand(nansum(o, axis, keepdims).value / array.cast(real.value, o.dtype))
+    return Operand(nansum(o, axis, keepdims=keepdims).value / array.cast(real.value, o.dtype))
 
 
 # fmt: off

@@ -196,8 +196,11 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Operand:
 # ---- broadcasting
 
 
-def broadcast_to(a: Any, shape: Any) -> Operand:
-    x, want = lift(a).value, dims(shape)
+def broadcast_to(array: Any, shape: Any, subok: Any = False) -> Operand:
+    return widened(lift(array).value, dims(shape))
+
+
+def widened(x: Value, want: tuple[DimLike, ...]) -> Operand:
     if len(want) < x.rank or broadcast_shapes("np.broadcast_to", [x.shape, want]) != want:
         raise_at(
             ShapeError, "np.broadcast_to cannot shrink", wanted=f"a shape that {shape_text(x.shape)} fits", got=shape_text(want)
