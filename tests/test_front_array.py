@@ -257,7 +257,11 @@ def in_place_functions(x: Any) -> Any:
     np.add.at(y, ([0, 0, 1], [2, 2, 2]), 10.0)
     np.subtract.at(y, 3, 1.0)
     np.multiply(y, 2.0, out=y, where=y > 3)
-    return y
+    np.sqrt(np.abs(y), y)
+    z = y.conj()
+    z[1] = np.nan
+    np.nan_to_num(z, copy=False, nan=0.5)
+    return y, y.T.ravel(), np.ascontiguousarray(y[1:])
 
 
 def iteration(x: Any) -> Any:

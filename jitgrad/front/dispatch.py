@@ -77,6 +77,8 @@ def same_kind(dtype: np.dtype[Any], target: Array) -> None:
 def call_ufunc(ufunc: np.ufunc, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A universal function and its methods."""
     if method == "__call__":
+        if len(args) > ufunc.nin:  # np.add(x, y, out)
+            args, kwargs = args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
         where = kwargs.pop("where", True)
         if where is True:
             return call(ufunc, args, kwargs)

@@ -14,7 +14,8 @@ from ..ops import array, index
 from . import promote
 from .dispatch import OWN, call, same_kind
 from .index import Each, selection
-from .items import _parts, scatter
+from .items import parts_of, scatter
+from .names import NAMES
 from .reshape import as_array
 from .standin import METHODS, PROPERTIES, Array, Scalar, StandIn, boxed, describe, unwrap, wrap
 
@@ -33,7 +34,7 @@ def target(x: Any, name: str) -> Array:
 def at(ufunc: np.ufunc, a: Any, key: Any, x: Any = None) -> None:
     """np.add.at: unlike `a[key] += x`, repeated cells add up."""
     a = target(a, f"np.{ufunc.__name__}.at")
-    parts, _ = _parts(key)
+    parts, _ = parts_of(key)
     arrays = [k for k in parts if isinstance(k, Each)]
     if any(k.value.dtype == "bool" for k in arrays) or not arrays:  # no cell is repeated
         if arrays:
@@ -67,6 +68,7 @@ def outer(ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
 
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     a = target(dst, "np.copyto")
+    same_kind(np.dtype(promote.NUMPY[promote.result_dtype(promote.lift(unwrap(src)), a.operand())]), a)
     a.write(src if where is True else call(np.where, (where, src, a), {}))
 
 
@@ -82,6 +84,14 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 def _array(v: Value) -> Any:
     return wrap(promote.Operand(v))
+
+
+def nan_to_num(x: Any, copy: bool = True, **kwargs: Any) -> Any:
+    made = wrap(NAMES[np.nan_to_num](unwrap(x), **{k: unwrap(v) for k, v in kwargs.items()}))
+    if copy or not isinstance(x, Array):
+        return made
+    x.write(made)
+    return x
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
@@ -130,12 +140,13 @@ def by_function(f: Any) -> Function:
 # fmt: off
 SAME = (
     "sum", "prod", "mean", "std", "var", "max", "min", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "dot", "clip",
-    "round", "trace", "argsort", "conj", "conjugate", "repeat", "take", "compress", "nonzero", "searchsorted", "choose",
+    "round", "trace", "argsort", "repeat", "take", "compress", "nonzero", "searchsorted", "choose",
 )
 METHODS.update({name: by_function(getattr(np, name)) for name in SAME})
 METHODS.update({
     "astype": astype, "copy": copy, "item": item, "tolist": tolist, "sort": sort, "partition": sort,
-    "fill": lambda a, x: a.write(x), "__copy__": copy, "__deepcopy__": lambda x, memo: copy(x),
+    "conj": lambda x: x, "conjugate": lambda x: x, "fill": lambda a, x: a.write(x),
+    "__copy__": copy, "__deepcopy__": lambda x, memo: copy(x),
     "is_integer": lambda x: call(np.equal, (x, call(np.floor, (x,), {})), {}),
 })
 PROPERTIES.update({
@@ -145,6 +156,7 @@ PROPERTIES.update({
 
 OWN.update({
     "at": at, "outer": outer, np.copyto: copyto, np.fill_diagonal: fill_diagonal, np.put_along_axis: put_along_axis,
+    np.nan_to_num: nan_to_num,
     np.copy: lambda x, order="K", subok=False: copy(as_array(x)),
     np.outer: lambda a, b, out=None: outer(np.multiply, *[as_array(v).ravel() for v in (a, b)], out=out),
 })

@@ -24,7 +24,7 @@ from .view import View
 def getitem(a: Array, key: Any) -> Any:
     """NumPy's `a[key]`: a view, a copy of what index arrays select, or a number."""
     here()
-    parts, copies = _parts(key)
+    parts, copies = parts_of(key)
     if any(isinstance(k, Each) and k.value.dtype == "bool" for k in parts):
         refuse_mask_read()
     s = selection(parts, a.dims)
@@ -42,7 +42,7 @@ def getitem(a: Array, key: Any) -> Any:
 def setitem(a: Array, key: Any, x: Any) -> None:
     """NumPy's `a[key] = x`."""
     here()
-    parts, _ = _parts(key)
+    parts, _ = parts_of(key)
     if any(isinstance(k, Each) and k.value.dtype == "bool" for k in parts):
         return _set_at_mask(a, parts, x)
     s = selection(parts, a.dims)
@@ -57,7 +57,7 @@ def setitem(a: Array, key: Any, x: Any) -> None:
     part.write(wrap(promote.Operand(scatter(part.read(), s, x, a))))
 
 
-def _parts(key: Any) -> tuple[list[Any], bool]:
+def parts_of(key: Any) -> tuple[list[Any], bool]:
     """The parts of a key in the forms that `index` knows. True: a 0-d array stands among them, so NumPy copies."""
     items = key if isinstance(key, tuple) else (key,)
     parts = [_part(k) for k in items]

@@ -228,6 +228,12 @@ def split(even: bool, axis_default: int = 0) -> Any:
     return function
 
 
+def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Any, ...]:
+    a = as_array(x)
+    k = promote.axis_of(axis, len(a.dims), "np.unstack")
+    return tuple(a[(*[slice(None)] * k, i)] for i in range(static_int(a.dims[k])))
+
+
 def broadcast_to(x: Any, shape: Any, subok: bool = False) -> Array:
     """Read-only in NumPy, and shares memory with what it repeats."""
     a = as_array(x)
@@ -273,6 +279,9 @@ OWN.update({
     np.broadcast_to: broadcast_to, np.broadcast_arrays: broadcast_arrays, np.diagonal: diagonal, np.diag: diag,
     np.linalg.diagonal: lambda x, /, *, offset=0: diagonal(x, offset, -2, -1),
 })
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+    OWN[np.unstack] = unstack
 
 METHODS.update({
     "reshape": lambda a, *shape, order="C", copy=None: reshape(

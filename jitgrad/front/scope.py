@@ -116,7 +116,7 @@ class Scope:
                 got=box.frozen,
                 repair=f"pass `{box.name}` as an argument, or write to `{box.name}.copy()`",
             )
-        if self.kind == INLINE and not self.own(box):
+        if self.kind == INLINE and not all(map(self.own, (box, *box.may))):
             raise_at(
                 AliasError,
                 f"`{box.name}` is written inside a function that is differentiated",
