@@ -32,7 +32,7 @@ OURS = "jitgrad"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call (or bytes) over the rounds of a race, and the median, over the rounds, of this contestant's / ours."""
+    """Seconds a call (or bytes) over the rounds of a race, and the median, over the rounds, of this one's / ours."""
 
     best: float
     median: float

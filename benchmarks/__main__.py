@@ -26,9 +26,9 @@ RESULTS = HERE / "results" / "cpu.md"
 PACKAGES = ("numba", "numpy", "scipy", "jax", "torch")
 HEAD = """# Results on the CPU
 
-Written by `python -m benchmarks --write`. Seconds a call (bytes where it says so): the best, in brackets the median, and
-the median over the rounds of that time divided by ours of the same round (above 1: jitgrad is faster). All contestants of
-a row take turns in one process.
+Written by `python -m benchmarks --write`. Seconds a call (bytes where it says so): the best, in brackets the median,
+and the median over the rounds of that time divided by ours of the same round (above 1: jitgrad is faster). All
+contestants of a row take turns in one process.
 """
 
 

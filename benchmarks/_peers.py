@@ -22,17 +22,22 @@ hand = numba.njit(**FLAGS)
 
 
 def on_jax(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function with `np` standing for `jax.numpy`. Its helpers are given as arguments or written inside."""
-    return types.FunctionType(f.__code__, {**f.__globals__, "np": jax.numpy}, f.__name__, f.__defaults__, f.__closure__)
+    """The same function with `np` standing for `jax.numpy`, and `erf` for JAX's."""
+    names = {**f.__globals__, "np": jax.numpy, "erf": jax.scipy.special.erf}
+    return types.FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
 
 
 def jax_gradient(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any = 0, *, moved: bool = True) -> Contestant | None:
     """A call of JAX's compiled value and gradient; None without JAX. `moved`: with the arguments as arrays of JAX."""
     if jax is None:
         return None
-    compiled = jax.jit(jax.value_and_grad(on_jax(f), argnums=argnums))
+    compiled = jax_compiled(f, argnums)
     given = jax.tree.map(jax.numpy.asarray, args) if moved else args
     return lambda: jax.block_until_ready(compiled(*given))
+
+
+def jax_compiled(f: Callable[..., Any], argnums: Any) -> Any:
+    return jax.jit(jax.value_and_grad(on_jax(f), argnums=argnums))
 
 
 def rng() -> np.random.Generator:

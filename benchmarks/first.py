@@ -1,4 +1,4 @@
-"""Fresh processes: the import, and the first gradient of a function of twenty operations; the cache on disk empty, then full.
+"""Fresh processes: the import, and the first gradient of twenty operations, the cache on disk empty and then full.
 
 "by hand" is the adjoint written in Numba with its own disk cache. Bracketed is the median; it is what counts here.
 """

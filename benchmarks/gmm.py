@@ -1,7 +1,7 @@
 """Log likelihood of a Gaussian mixture, d = 32, K = 50, N = 10,000, full covariances: value and gradient.
 
-The precision of component k is W W^T, W lower triangular with the exponential of q[k] on its diagonal (the parameters of
-the benchmark suite ADBench: Srajer, Kukelova, Fitzgibbon, Optimization Methods and Software 33, 2018).
+The precision of component k is W^T W, W lower triangular with the exponential of q[k] on its diagonal (the parameters
+of the benchmark suite ADBench: Srajer, Kukelova, Fitzgibbon, Optimization Methods and Software 33, 2018).
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def by_hand(params, x, labels):
 def network(batch: int, sizes: tuple[int, int, int]):
     r = rng()
     a, b, c = sizes
-    params = (0.05 * r.normal(size=(a, b)), 0.1 * r.normal(size=b), 0.05 * r.normal(size=(b, c)), 0.1 * r.normal(size=c))
+    params = [0.1 * r.normal(size=shape) for shape in ((a, b), (b,), (b, c), (c,))]
     x, labels = r.normal(size=(batch, a)), np.eye(c)[r.integers(0, c, size=batch)]
     return tuple(p.astype(np.float32) for p in params), x.astype(np.float32), labels.astype(np.float32)
 
