@@ -43,10 +43,11 @@ def equal(found: float, reference: float, tolerance: float) -> Compared:
     return Compared(found, reference, tolerance, OK if good else FAIL)
 
 
-def worst_equal(found: Any, reference: Any, tolerance: float) -> Compared:
+def worst_equal(found: Any, reference: Any, tolerance: Any) -> Compared:
     """Arrays that should be one; the worst place."""
-    pairs = zip(vector(found), vector(reference), strict=True)
-    return max((equal(float(a), float(b), tolerance) for a, b in pairs), key=lambda c: c.badness)
+    tolerance = vector(np.broadcast_to(np.where(np.isfinite(tolerance), tolerance, 0.0), np.shape(reference)))
+    each = zip(vector(found), vector(reference), tolerance, strict=True)
+    return max((equal(float(a), float(b), float(t)) for a, b, t in each), key=lambda c: c.badness)
 
 
 def along(found: float, s: Slopes, k: int, weight: float) -> Compared:

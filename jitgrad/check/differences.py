@@ -30,7 +30,7 @@ class Slopes:
     error: np.ndarray
     left: np.ndarray
     right: np.ndarray
-    size: np.ndarray  # of the function's values
+    size: np.ndarray  # of the function's values here
     kink: bool = False
     why: str = ""
 
@@ -112,8 +112,8 @@ class Ladder:
         self.step, self.size = LONGEST, np.abs(here)
 
     def add(self, h: float, up: np.ndarray, down: np.ndarray) -> None:
-        self.step, self.size = h, np.max([self.size, np.abs(up), np.abs(down)], axis=0)
-        rounding = 4.0 * EPS * self.size / h
+        self.step = h
+        rounding = 4.0 * EPS * np.max([self.size, np.abs(up), np.abs(down)], axis=0) / h
         self.central.append((up - down) / (2.0 * h))
         self.both.add(self.central[-1], rounding)
         self.right.add((up - self.here) / h, rounding)
