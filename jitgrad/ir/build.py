@@ -165,6 +165,8 @@ class Value:
     def __pow__(self, z: Any) -> Value: return apply("pow", self, z)
     def __and__(self, z: Any) -> Value: return apply("and", self, z)
     def __or__(self, z: Any) -> Value: return apply("or", self, z)
+    def __rand__(self, x: Any) -> Value: return apply("and", x, self)
+    def __ror__(self, x: Any) -> Value: return apply("or", x, self)
     def __radd__(self, x: Any) -> Value: return apply("add", x, self)
     def __rsub__(self, x: Any) -> Value: return apply("sub", x, self)
     def __rmul__(self, x: Any) -> Value: return apply("mul", x, self)

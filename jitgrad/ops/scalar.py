@@ -202,4 +202,4 @@ def share(x: Value, z: Value) -> Value:
 # d log(exp(x) + exp(z)) / dx = 1 / (1 + exp(z - x))
 def gap(x: Value, z: Value) -> Value:
     """x - z, also between equal infinities."""
-    return where(and_(eq(x, z), isinf(x)), 0.0, x - z)
+    return where(and_(and_(isinf(x), isinf(z)), eq(x, z)), 0.0, x - z)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.build import Value, again, literal, replay, trace
+from ..ir.build import Value, again, literal, replay, trace, value
 from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
 from ..ir.interp import NUMPY
 from ..ir.walk import everywhere, use_counts
@@ -59,6 +59,14 @@ RULES = [
 ]
 BOOL_RULES = [
     Rule(lambda p: not_(not_(p)),       lambda p: p),
+    Rule(lambda p: p & False,           lambda p: value(False, p.type)),
+    Rule(lambda p: False & p,           lambda p: value(False, p.type)),
+    Rule(lambda p: p & True,            lambda p: p),
+    Rule(lambda p: True & p,            lambda p: p),
+    Rule(lambda p: p | True,            lambda p: value(True, p.type)),
+    Rule(lambda p: True | p,            lambda p: value(True, p.type)),
+    Rule(lambda p: p | False,           lambda p: p),
+    Rule(lambda p: False | p,           lambda p: p),
 ]
 # fmt: on
 
@@ -188,6 +196,8 @@ def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value
 
     def same(want: Atom, have: Atom) -> bool:
         if isinstance(want, Lit):
+            if want.type.dtype == "bool":
+                return isinstance(have, Lit) and have.value is want.value
             return isinstance(have, Lit) and have.type.is_real and have.has(want.value)
         if want in inner:
             made = rw.define(have)
