@@ -133,7 +133,7 @@ def _call(b: Block, let: Let) -> None:
     for o in let.outs:
         if o.type.shape:
             b.new_place(o)
-    ins = [turned(b.facts, let, a) for a in let.args]
+    ins = [in_memory(b, turned(b.facts, let, a)) for a in let.args]
     flags = FLAGS.get(let.op.name, _no_flags)(b, let)
 
     def write(w: Writer) -> None:
@@ -146,6 +146,16 @@ def _call(b: Block, let: Let) -> None:
         w.levels[-1].append(batched(b, Call(let.op.name, tuple(windows), tuple(outs), scalars, flags, let.where), batch))
 
     b.task((), Opaque(write), [(o, None if o.type.shape else ()) for o in let.outs], whole=ins, effects=let.op.name != "matmul")
+
+
+def in_memory(b: Block, a: Atom) -> Atom:
+    """A library reads arrays only: one that is filled with a number is made for it."""
+    if isinstance(a, Var):
+        return a
+    made = Var(a.type, "t")
+    b.new_place(made)
+    b.fill(made, a)
+    return made
 
 
 SCALARS = {"slogdet"}  # the results are numbers: of a batch, arrays of them
