@@ -21,13 +21,14 @@ from ..errors import ArgumentError, raise_at
 from ..front.calls import callee
 from ..front.context import tracing
 from ..front.control import Control
-from ..front.trace import Out, Traced, is_dynamic, trace_call
+from ..front.trace import Traced, is_dynamic, trace_call
 from ..front.tree import flatten
 from ..ir.core import Fn
 from ..ir.interp import NUMPY
 from ..ir.show import show
 from ..transform.pipeline import finished, prepared
 from .match import Matcher
+from .quick import key_of, maker
 from .report import Programs
 
 ndarray = np.ndarray
@@ -46,7 +47,8 @@ class Program:
     why: str
     seconds: dict[str, float]
     matcher: Matcher
-    convert: tuple[Callable[[Any], Any] | None, ...]  # for each leaf of the result
+    entry: Callable[..., tuple[Any, ...]]  # the compiled code
+    result: Callable[[Sequence[Any]], Any]  # of what that returns: what the user's function would return
     calls: int = 0
     globals: tuple[tuple[dict[str, Any], str, Any], ...] = field(default=())
     others: bool = False  # guards that are not globals, or captured arrays
@@ -72,26 +74,23 @@ class Program:
                 return self.traced.guards.arrays(self.traced.captured)
         return self.traced.guards.arrays(self.traced.captured) if self.others else []
 
-    def result(self, results: Sequence[Any]) -> Any:
-        """What the user's function would return."""
-        leaves = []
-        at = 0
-        for out, convert in zip(self.traced.outs, self.convert, strict=True):
-            if out.kind == "static":
-                leaves.append(out.value)
-                continue
-            leaves.append(results[at] if convert is None else convert(results[at]))
-            at += 1
-        return self.traced.out_tree.unflatten(leaves)
 
-
-def converter(out: Out) -> Callable[[Any], Any] | None:
-    """What makes of a result of compiled code what NumPy would give. None: nothing to do."""
-    if out.kind == "constant":
-        return lambda _: out.value
-    if out.kind == "scalar" and not out.weak:
-        return NUMPY[out.dtype]
-    return None
+def result_of(traced: Traced) -> Callable[[Sequence[Any]], Any]:
+    """What makes of the results of compiled code what NumPy would give, in the structure of the user's result."""
+    names: dict[str, Any] = {}
+    leaves = []
+    at = 0
+    for k, out in enumerate(traced.outs):
+        text = f"r[{at}]"
+        if out.kind in ("static", "constant"):
+            text = f"value{k}"
+            names[text] = out.value
+        elif out.kind == "scalar" and not out.weak:
+            names[out.dtype] = NUMPY[out.dtype]
+            text = f"{out.dtype}({text})"
+        leaves.append(text)
+        at += out.kind != "static"
+    return maker(traced.out_tree, leaves, names)
 
 
 class Function:
@@ -130,36 +129,30 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tracing():
             return callee(self.transformation, Control)(*args, **kwargs)
-        if not kwargs:
-            program = self._quick.get(quick_key(args))
-            if program is not None:
-                captured = program.arrays()
-                if captured is not None:
-                    self._last = program
-                    program.calls += 1
-                    return program.result(program.compiled.entry(*args, *captured))
-        return self._call(args, kwargs)
+        key, leaves = key_of(args, kwargs)
+        program = self._quick.get(key)
+        if program is not None:
+            captured = program.arrays()
+            if captured is not None:
+                self._last = program
+                program.calls += 1
+                return program.result(program.entry(*leaves, *captured))
+        return self._call(args, kwargs, key)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], quick: Any) -> Any:
         leaves, tree = flatten((args, kwargs), "args")
         program, captured = self._find(args, kwargs, leaves, (tree, *map(leaf_key, leaves)))
         self._last = program
-        if not kwargs and not program.traced.written:
-            self._remember(args, leaves, program)
+        if quick is not None and not program.traced.written:
+            if len(self._quick) >= QUICK:
+                self._quick.clear()
+            self._quick[quick] = program
         dynamic = [argument(leaves[k]) for k in program.traced.dynamic]
         program.calls += 1
-        results = program.compiled.entry(*dynamic, *captured)
+        results = program.entry(*dynamic, *captured)
         if self.what == "jit":
             write_back(program.traced.written, leaves, results)
         return program.result(results)
-
-    def _remember(self, args: tuple[Any, ...], leaves: Sequence[Any], program: Program) -> None:
-        """Calls with the same exact types and shapes skip the search."""
-        key = quick_key(args)
-        if key is not None and len(leaves) == len(args):
-            if len(self._quick) >= QUICK:
-                self._quick.clear()
-            self._quick[key] = program
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], key: Any
@@ -186,11 +179,12 @@ class Function:
         fn = finished(prepared(traced.fn), seconds)
         compiled = compile_fn(fn)
         seconds.update(compiled.seconds)
-        convert = tuple(map(converter, traced.outs))
         records = traced.guards.records
         plain = tuple((g.holder, g.key, g.expected) for g in records if g.kind == "global" and g.slot is None)
         others = len(plain) < len(records) or bool(traced.captured)
-        return Program(traced, fn, compiled, why, seconds, Matcher.of(traced), convert, 0, plain, others)
+        return Program(
+            traced, fn, compiled, why, seconds, Matcher.of(traced), compiled.entry, result_of(traced), 0, plain, others
+        )
 
     # ---- what was made
 
@@ -225,25 +219,10 @@ class Function:
         return self._used().show()
 
 
-def quick_key(args: tuple[Any, ...]) -> Any:
-    """The exact types and shapes of arguments that go to compiled code as they are; None where some do not."""
-    key: list[Any] = []
-    for a in args:
-        t = type(a)
-        if t is float:
-            key.append(t)
-        elif t is ndarray and a.flags.c_contiguous and a.ndim:
-            key.append(a.dtype)
-            key.append(a.shape)
-        else:
-            return None
-    return tuple(key)
-
-
 def leaf_key(x: Any) -> Any:
     """What of a leaf decides about the program, apart from sizes."""
     if isinstance(x, ndarray):
-        return (ndarray, x.dtype, x.ndim)
+        return (type(x), x.dtype, x.ndim)
     if is_dynamic(x):
         return type(x)
     try:

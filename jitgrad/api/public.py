@@ -20,6 +20,7 @@ from ..front.tree import flatten
 from . import derive, matrices
 from .derive import Argnums
 from .programs import Function, plain_copy
+from .vmap import Vectorised
 
 _made: WeakKeyDictionary[Any, dict[Any, Function]] = WeakKeyDictionary()
 
@@ -191,6 +192,27 @@ def hessian(f: Callable[..., Any] | None = None, *, argnums: Any = 0) -> Any:
     if f is None:
         return lambda g: hessian(g, argnums=which)
     return made(f, "hessian", lambda: matrices.Jacobian(derive.Gradient(f, which), which, "forward"), which)
+
+
+def vmap(f: Callable[..., Any] | None = None, *, in_axes: Any = 0, out_axes: int = 0) -> Any:
+    """A function of one row, for many rows at once.
+
+    in_axes: the axis of the arguments that runs over the rows; one for all arguments, or a tuple with one for each, None for
+    what the rows share. out_axes: where the axis of the rows stands in the results.
+
+    Composes with `grad` both ways. Products of rows with a shared matrix become one product; a `while` may run longer for
+    one row than for another.
+
+    >>> import numpy as np, jitgrad as jg
+    >>> per_example = jg.vmap(jg.grad(lambda w, x: np.sum(w * x) ** 2), in_axes=(None, 0))
+    >>> per_example(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
+    if f is None:
+        return lambda g: vmap(g, in_axes=axes, out_axes=out_axes)
+    return made(f, "vmap", lambda: Vectorised(f, axes, out_axes), axes, out_axes)
 
 
 def stop_gradient(x: Any) -> Any:

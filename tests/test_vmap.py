@@ -1,0 +1,114 @@
+"""vmap against a Python loop over the rows: values, gradients both ways, every rule and the loop that stands in for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jitgrad as jg
+from jitgrad.errors import ArgumentError, ShapeError
+
+RNG = np.random.default_rng(0)
+A, B = RNG.normal(size=(6, 6)), RNG.normal(size=(6, 7))
+SPD = A @ A.T + 6 * np.eye(6)
+ROWS, MATRICES, WEIGHTS = RNG.normal(size=(9, 6)), RNG.normal(size=(9, 6, 6)), RNG.normal(size=(9, 7))
+INDEX = RNG.integers(0, 6, 9)
+
+FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
+    "elementwise": (lambda x, c: np.sin(x) * c + x[0], (ROWS, 2.0), (0, None)),
+    "sums": (lambda x: (np.sum(x), np.max(x), np.cumsum(x), np.argmax(x)), (ROWS,), 0),
+    "shared matrix, row": (lambda x: A @ x, (ROWS,), 0),
+    "row, shared matrix": (lambda x: x @ B, (ROWS,), 0),
+    "matrices, shared vector": (lambda m, x: m @ x, (MATRICES, ROWS[0]), (0, None)),
+    "matrices, shared matrix": (lambda m: m @ B, (MATRICES,), 0),
+    "shared matrix, matrices": (lambda m: A @ m, (MATRICES,), 0),
+    "matrices, matrices": (lambda m: m @ m.T, (MATRICES,), 0),
+    "matrices, rows": (lambda m, x: m @ x, (MATRICES, ROWS), 0),
+    "shapes": (lambda x: np.concatenate([np.outer(x, x).reshape(-1), x[::-1], np.transpose(np.outer(x, x[:2])).ravel()]), (ROWS,), 0),
+    "cells": (lambda x: x[1:4] * x[0] + np.stack([x[5], x[4], x[3]]), (ROWS,), 0),
+    "index of the row": (lambda x, k: x[k] * 2.0, (ROWS, INDEX), 0),
+    "index of a shared array": (lambda k: A[k] + A[:, k], (INDEX,), 0),
+    "solve, shared": (lambda x: np.linalg.solve(SPD, x), (ROWS,), 0),
+    "solve": (lambda m, x: np.linalg.solve(m + 9 * np.eye(6), x), (MATRICES, ROWS), 0),
+    "cholesky": (lambda x: np.linalg.cholesky(SPD + np.outer(x, x)), (ROWS,), 0),
+    "where": (lambda x: np.where(x > 0, x * x, 0.0), (ROWS,), 0),
+    "a tree": (lambda p, s: {"y": p["a"] * np.sum(p["b"]) * s}, ({"a": ROWS, "b": WEIGHTS}, 3.0), (0, None)),
+    "nothing of the row": (lambda x: np.ones(3), (ROWS,), 0),
+    "other axis": (lambda x: np.sum(x * np.arange(9.0)), (ROWS,), 1),
+}
+
+
+def pick(x: Any, axis: Any, k: int) -> Any:
+    if axis is None:
+        return x
+    return {n: pick(v, axis, k) for n, v in x.items()} if isinstance(x, dict) else np.take(x, k, axis)
+
+
+def by_hand(f: Any, args: tuple[Any, ...], axes: Any) -> Any:
+    axes = axes if isinstance(axes, tuple) else (axes,) * len(args)
+    first = next(v for x, a in zip(args, axes) if a is not None for v in (x.values() if isinstance(x, dict) else [x]))
+    n = first.shape[next(a for a in axes if a is not None)]
+    results = [f(*[pick(x, a, k) for x, a in zip(args, axes)]) for k in range(n)]
+    if isinstance(results[0], tuple):
+        return tuple(np.stack(c) for c in zip(*results))
+    if isinstance(results[0], dict):
+        return {n: np.stack([r[n] for r in results]) for n in results[0]}
+    return np.stack(results)
+
+
+def close(a: Any, b: Any) -> None:
+    if isinstance(b, dict):
+        a, b = [a[n] for n in b], list(b.values())
+    if isinstance(b, (tuple, list)):
+        for x, y in zip(a, b, strict=True):
+            close(x, y)
+    else:
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values(name: str) -> None:
+    f, args, axes = FUNCTIONS[name]
+    close(jg.vmap(f, in_axes=axes)(*args), by_hand(f, args, axes))
+
+
+def scalar(f: Any) -> Any:
+    def g(*args: Any) -> Any:
+        y = f(*args)
+        parts = y.values() if isinstance(y, dict) else y if isinstance(y, tuple) else (y,)
+        return sum(np.sum(np.sin(p)) for p in parts)
+
+    return g
+
+
+@pytest.mark.parametrize("name", ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "cholesky"])
+def test_gradients_both_ways(name: str) -> None:
+    f, args, axes = FUNCTIONS[name]
+    inside = jg.vmap(jg.grad(scalar(f)), in_axes=axes)(*args)
+    close(inside, by_hand(jg.grad(scalar(f)), args, axes))
+    outside = jg.grad(lambda *xs: np.sum(jg.vmap(scalar(f), in_axes=axes)(*xs)))(*args)
+    close(outside, inside)
+
+
+def test_products_with_a_shared_matrix_are_one() -> None:
+    f = jg.vmap(lambda x: np.tanh(A @ x))
+    f(ROWS)
+    assert f.show().count("matmul") == 1 and "loop" not in f.show()
+
+
+def test_out_axes_and_nesting() -> None:
+    close(jg.vmap(lambda x: x * 2.0, out_axes=1)(ROWS), 2 * ROWS.T)
+    close(jg.vmap(jg.vmap(lambda a, b: a * b, in_axes=(None, 0)), in_axes=(0, None))(ROWS[0], WEIGHTS[0]), np.outer(ROWS[0], WEIGHTS[0]))
+
+
+def test_refusals() -> None:
+    with pytest.raises(ShapeError, match="different sizes"):
+        jg.vmap(lambda x, y: x * y)(np.ones(6), np.ones(7))
+    with pytest.raises(ShapeError, match="an array with axis 0"):
+        jg.vmap(lambda x, y: x * y)(np.ones(6), 2.0)
+    with pytest.raises(ArgumentError, match="one axis"):
+        jg.vmap(lambda x: x, in_axes=(0, 0))(np.ones(6))
+    with pytest.raises(ArgumentError, match="maps over nothing"):
+        jg.vmap(lambda x: x, in_axes=None)(np.ones(6))
