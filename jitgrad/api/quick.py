@@ -67,7 +67,7 @@ def _look(xs: Any, key: list[Any], leaves: list[Any], depth: int) -> bool:
 
 
 def maker(tree: TreeDef, leaves: Sequence[str], names: dict[str, Any]) -> Callable[[Any], Any]:
-    """A function of `r` that returns the value of this structure whose leaves are these expressions in `r` and `names`."""
+    """A function of `r` that returns the value of this structure with these expressions, in `r` and `names`, as leaves."""
     names = dict(names)
     try:
         return eval(f"lambda r: {_text(tree.spec, iter(leaves), names, DEPTH)}", names)
