@@ -51,6 +51,4 @@ def compile_fn(fn: Fn) -> Compiled:
     printed = time.perf_counter()
     loaded = load(text)
     numba = time.perf_counter() - printed
-    return Compiled(
-        fn, plan, text, loaded, {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba}
-    )
+    return Compiled(fn, plan, text, loaded, {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba})

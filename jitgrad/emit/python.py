@@ -18,10 +18,28 @@ from .. import errors
 from ..errors import InternalError
 from ..ir.core import INTS, Atom, Lit, Size, Type, Var, Where
 from ..ir.dims import DimLike, combine, form, symbols
-from ..ir.show import Names
+from ..ir.show import Names, identifier
 from ..lower.plan import (
-    Alloc, Bind, Block, Buffer, Call, Check, For, Grow, If, Load, Plan, Reshape, Scalar, Set, Stmt, Store, Update, While,
-    Window, everywhere,
+    Alloc,
+    Bind,
+    Block,
+    Buffer,
+    Call,
+    Check,
+    For,
+    Grow,
+    If,
+    Load,
+    Plan,
+    Reshape,
+    Scalar,
+    Set,
+    Stmt,
+    Store,
+    Update,
+    While,
+    Window,
+    everywhere,
 )  # fmt: skip
 from ..lower.pull import scalars_of
 from ..lower.tidy import reads
@@ -66,6 +84,7 @@ class _Printer:
         self.pending: dict[Var, Pending] = {}
         self.roots: dict[Buffer, Buffer] = {}
         self.line: tuple[str, int] | None = None
+        self.free: list[str] = []  # names of indices whose loops have ended
 
     def text(self) -> Text:
         plan = self.plan
@@ -90,7 +109,8 @@ class _Printer:
     def header(self) -> list[str]:
         """Imports and constants."""
         lines: dict[str, list[str]] = {}
-        for name in sorted(self.used & set(self.modules)):
+        used = self.used.union(*(names_in(parsed(text)) for _, text in self.literals.lines.values()))
+        for name in sorted(used & set(self.modules)):
             lines.setdefault(self.modules[name], []).append(name)
         out = [f"from {m} import {', '.join(names)}" for m, names in sorted(lines.items())]
         constants = [f"{name} = {text}" for name, text in self.literals.lines.values()]
@@ -245,8 +265,22 @@ class _Printer:
         one = [combine(s.hi, 1, -1), combine(s.lo, 1, -1), -1]
         args = one if s.reverse else [s.hi] if s.lo == 0 else [s.lo, s.hi]
         text = ", ".join(ast.unparse(self.dim(d)) for d in args)
-        self.put(pad, f"for {self.names[s.index]} in range({text}):")
+        name = self.index_name(s.index)
+        self.put(pad, f"for {name} in range({text}):")
         self.block(s.body, pad + 1)
+        self.free.append(name)
+
+    def index_name(self, v: Var) -> str:
+        """A name for a loop index: that of a loop that has ended, if it is the hint itself."""
+        stem = identifier(v.hint)
+        if stem in self.free:
+            self.free.remove(stem)
+            self.names[v] = stem
+        elif v in self.names and self.names[v] in self.free:
+            self.free.remove(self.names[v])
+        elif v in self.names:
+            self.names[v] = self.names.fresh(stem)
+        return self.names[v]
 
     def while_(self, s: While, pad: int) -> None:
         self.flush(pad)
@@ -358,7 +392,7 @@ OPERATORS: dict[str, ast.operator] = {"+": ast.Add(), "*": ast.Mult(), "or": ast
 def combined(target: Any, how: str, value: ast.expr, t: Type) -> ast.stmt:
     """`target = value`, or with what stands there already."""
     if how == "=":
-        return ast.Assign([target], value, lineno=0)
+        return changed(target, value)
     if how in ("max", "min"):
         name = how if t.dtype in INTS else f"{how}imum"
         return ast.Assign([target], call(name, target, value), lineno=0)
@@ -367,11 +401,18 @@ def combined(target: Any, how: str, value: ast.expr, t: Type) -> ast.stmt:
     return ast.AugAssign(target, OPERATORS[how], value)
 
 
-def changed(target: ast.Name, value: ast.expr) -> ast.stmt:
-    """`x = x + t` as `x += t`."""
-    if isinstance(value, ast.BinOp) and isinstance(value.left, ast.Name) and value.left.id == target.id:
-        return ast.AugAssign(target, value.op, value.right)
+def changed(target: Any, value: ast.expr) -> ast.stmt:
+    """`x = x + t` and `x = t + x` as `x += t`."""
+    if isinstance(value, ast.BinOp):
+        if same(value.left, target):
+            return ast.AugAssign(target, value.op, value.right)
+        if same(value.right, target) and isinstance(value.op, (ast.Add, ast.Mult)):
+            return ast.AugAssign(target, value.op, value.left)
     return ast.Assign([target], value, lineno=0)
+
+
+def same(a: ast.expr, b: ast.expr) -> bool:
+    return type(a) is type(b) and ast.unparse(a) == ast.unparse(b)
 
 
 __all__ = ["Stmt", "emit", "signature"]

@@ -42,7 +42,8 @@ def _number(context: Any, builder: Any, kind: Any, value: float) -> Any:
 
 @intrinsic
 def _xgemm(typingctx, ta, tb, m, n, k, a, lda, b, ldb, c, ldc):
-    signature = types.int32(types.int32, types.int32, types.intp, types.intp, types.intp, a, types.intp, b, types.intp, c, types.intp)
+    size = types.intp
+    signature = types.int32(types.int32, types.int32, size, size, size, a, size, b, size, c, size)
 
     def codegen(context, builder, sig, args):
         ensure_blas()
@@ -81,6 +82,12 @@ NO, YES = ord("n"), ord("t")
 
 
 @numba.njit(**OPTIONS)
+def _stride(a):
+    """From row to row, in cells; BLAS wants it positive."""
+    return max(a.strides[0] // a.itemsize, 1)
+
+
+@numba.njit(**OPTIONS)
 def gemm(ta, tb, a, b, out):
     """out = op(a) @ op(b)"""
     m, n = out.shape
@@ -91,7 +98,7 @@ def gemm(ta, tb, a, b, out):
     # Row-major out is column-major out^T = op(b)^T op(a)^T.
     _xgemm(
         YES if tb else NO, YES if ta else NO, n, m, k,
-        b, max(b.strides[0] // b.itemsize, 1), a, max(a.strides[0] // a.itemsize, 1), out, max(out.strides[0] // out.itemsize, 1),
+        b, _stride(b), a, _stride(a), out, _stride(out),
     )  # fmt: skip
 
 
@@ -103,7 +110,7 @@ def gemv(ta, a, x, out):
         out[:] = 0
         return
     # Row-major a is column-major a^T.
-    _xgemv(NO if ta else YES, n, m, a, max(a.strides[0] // a.itemsize, 1), x, out)
+    _xgemv(NO if ta else YES, n, m, a, _stride(a), x, out)
 
 
 @numba.njit(**OPTIONS)

@@ -1,10 +1,10 @@
 """One block: the statements of a program, or of a body, become tasks; tasks become statements of a plan.
 
-    1. each statement gives its tasks (`rules`); pulls give none, unless they are kept
-    2. each result of the block is brought to where it is wanted (`End`)
-    3. statements that overwrite an array take over its memory if that is ours and nobody reads the old version later;
-       else they copy it first
-    4. tasks share loops (`nests.py`) and are written (`write.py`)
+1. each statement gives its tasks (`rules`); pulls give none, unless they are kept
+2. each result of the block is brought to where it is wanted (`End`)
+3. statements that overwrite an array take over its memory if that is ours and nobody reads the old version later;
+   else they copy it first
+4. tasks share loops (`nests.py`) and are written (`write.py`)
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ LETTERS = "ijklpqrs"
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """A result of a block. An array is wanted in `place`, where at present `base` stands, if anything; that is ours."""
+    """A result of a block. An array is wanted in `place`, where at present `base` stands, if anything; that is ours.
+    `carry`: whose next value it is, in the body of a loop."""
 
     atom: Atom
     place: Place | None = None
     base: Var | None = None
+    carry: Var | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +188,7 @@ class Block:
         axes, index = self.over(a.type)
         return self.task(axes, Write(new, index, self.cells.at(a, index)), [(new, index)])
 
-    def overwrites(
-        self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None
-    ) -> None:
+    def overwrites(self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None) -> None:
         self.takeovers.append(Takeover(task, self.facts.atom(old), out, new, copy, value))
 
     def take_over(self, results: set[Atom]) -> None:
@@ -247,7 +247,11 @@ class Block:
         if here is place:
             return True
         fresh = here is not None and here.window is None and here.parent is None and here.fresh
-        if not fresh or e.base is not None or place.versions or here.type != place.type:  # type: ignore[union-attr]
+        if not fresh or here.type != place.type:  # type: ignore[union-attr]
+            return False
+        if e.base is not None and e.carry is not None:  # made apart from its carry: no need to copy it there
+            self.part(e)
+        if e.base is not None or place.versions:
             return False
         del self.places[here]  # type: ignore[arg-type]
         for v in here.versions:  # type: ignore[union-attr]
@@ -266,5 +270,10 @@ class Block:
         chains(self.places, self.live(), self.order)
         safe = not task.axes or all(index == task.writes[0][1] for v, index in task.reads if v in place.versions)
         if not safe or self.order.leads(task, task):
-            self.facts.apart.add(e.base)
-            raise Again
+            self.part(e)
+
+    def part(self, e: End) -> None:
+        """Begin again, with another place for this result."""
+        torn = e.base in self.facts.apart and e.carry is not None
+        (self.facts.torn.add(e.carry) if torn else self.facts.apart.add(e.base))  # type: ignore[arg-type]
+        raise Again

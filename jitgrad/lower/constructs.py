@@ -2,23 +2,24 @@
 decided where its carries stand.
 
 A carry's next value is written over the carry (in place, or at the end of the body). Where that cannot be (the next value
-reads cells of the old one that are overwritten before), the carry has two places and the iterations alternate: `Facts.apart`.
+reads cells of the old one that are overwritten before; or carries are exchanged), the carry is one row of a `Ring`, and the
+rows change their owners: `Facts.apart`. So an array is never copied to be carried, and no name of an array ever changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..ir.core import BOOL, I64, Atom, Let, Lit, Size, Type, Var, atom_of, dim_of
+from ..ir.core import I64, Atom, Let, Lit, Size, Type, Var, dim_of
 from ..ir.dims import DimLike, combine
 from ..ir.walk import effectful
 from ..ops.cond import Cond
 from ..ops.loop import Loop
 from ..ops.while_ import While
 from .block import Block, End
-from .plan import For, Grow, If, Set, Stmt, Store, While as PlanWhile, Window
+from .plan import For, Grow, If, Set, Stmt, Store, Window
+from .plan import While as PlanWhile
 from .pull import scalars_of
 from .tasks import Opaque, Place, Task
 from .write import Writer
@@ -34,60 +35,123 @@ class Carry:
     next: Atom
     first: Var
     out: Var
-    both: Place | None = None  # room for two, of which `now` is current
-    now: Var | None = None
-    then: Var | None = None
 
 
-def _carries(b: Block, inner: Sequence[Var], nexts: Sequence[Atom], init: Sequence[Atom], outs: Sequence[Var]) -> list[Carry]:
-    out = []
-    for p, r, a, o in zip(inner, nexts, init, outs, strict=True):
-        if not p.type.shape:
-            b.facts.alias[o] = p
-        elif p in b.facts.apart:
-            t = b.facts.type(a.type)
-            both = Place(Type(t.dtype, (2, *t.shape)), p.hint, fresh=False)
-            first = Var(a.type, p.hint)
-            b.fill(first, a)
-            b.stand(first, Place(t, p.hint, parent=(both, (0,)), fresh=False))
-            now, then = Var(I64, "now"), Var(I64, "then")
-            b.stand(o, Place(t, p.hint, parent=(both, (dim_of(now),)), fresh=False))
-            out.append(Carry(p, r, first, o, both, now, then))
-        else:
-            first, copy = b.copied(a, p.hint)
-            out.append(Carry(p, r, first, o))
-            b.copies[first] = copy
+@dataclass(frozen=True, eq=False)
+class Ring:
+    """Carries that stand in one memory with a row for each, and one for each next value that none of them is overwritten
+    with. After an iteration the rows change their owners: `slots` tell whose is which."""
+
+    room: Place
+    slots: dict[Var, Var]  # carry -> the variable that tells its row
+    spare: tuple[Var, ...]
+    left: dict[Var, Var]  # carry -> where the body leaves its next value
+
+
+@dataclass(frozen=True, eq=False)
+class Carries:
+    arrays: tuple[Carry, ...]
+    rings: tuple[Ring, ...]
+
+    def ring(self, c: Carry) -> Ring | None:
+        return next((r for r in self.rings if c.inner in r.slots), None)
+
+    def moves(self) -> list[tuple[Var, Atom]]:
+        """What becomes of the slots after an iteration."""
+        out: list[tuple[Var, Atom]] = []
+        for r in self.rings:
+            unused = [s for s in (*r.slots.values(), *r.spare) if s not in r.left.values()]
+            out += [(r.slots[p], s) for p, s in r.left.items()]
+            out += list(zip(r.spare, unused, strict=True))
+        return out
+
+
+def _carries(b: Block, inner: Sequence[Var], nexts: Sequence[Atom], init: Sequence[Atom], outs: Sequence[Var]) -> Carries:
+    every = [Carry(p, r, Var(a.type, p.hint), o) for p, r, a, o in zip(inner, nexts, init, outs, strict=True) if p.type.shape]
+    b.facts.alias.update({o: p for p, o in zip(inner, outs, strict=True) if not p.type.shape})
+    rings = _rings(b, every)
+    found = Carries(tuple(every), tuple(rings))
+    starts = dict(zip(inner, init, strict=True))
+    for c in every:
+        ring = found.ring(c)
+        copy = b.fill(c.first, starts[c.inner])
+        if ring is None:
+            b.copies[c.first] = copy
+            continue
+        t = b.facts.type(c.inner.type)
+        row = list(ring.slots).index(c.inner)
+        b.stand(c.first, Place(t, c.inner.hint, parent=(ring.room, (row,)), fresh=False))
+        b.stand(c.out, Place(t, c.inner.hint, parent=(ring.room, (dim_of(ring.slots[c.inner]),)), fresh=False))
+    return found
+
+
+def _rings(b: Block, every: Sequence[Carry]) -> list[Ring]:
+    """The carries that cannot be overwritten with their next values, with all that they exchange memory with."""
+    facts = b.facts
+    of = {c.inner: c for c in every}
+    roots = {c.inner: root(b, c.next) for c in every if c.inner not in facts.torn}
+    out: list[Ring] = []
+    for c in every:
+        if c.inner not in facts.apart or any(c.inner in r.slots for r in out):
+            continue
+        members = {c.inner}
+        while True:
+            near = {p for p, r in roots.items() if r in of and (p in members or r in members)}
+            near |= {roots[p] for p in near}  # type: ignore[misc]
+            if near <= members:
+                break
+            members |= near
+        ours = [x.inner for x in every if x.inner in members]
+        slots = {p: Var(I64, "at") for p in ours}
+        left: dict[Var, Var] = {}
+        for p in sorted(ours, key=lambda p: roots.get(p) is not p):  # its own memory first
+            r = roots.get(p)
+            if r in slots and slots[r] not in left.values():  # type: ignore[index]
+                left[p] = slots[r]  # type: ignore[index]
+        spare = tuple(Var(I64, "spare") for _ in range(len(ours) - len(left)))
+        left.update(zip([p for p in ours if p not in left], spare, strict=True))
+        t = facts.type(c.inner.type)
+        out.append(Ring(Place(Type(t.dtype, (len(ours) + len(spare), *t.shape)), c.inner.hint, fresh=False), slots, spare, left))
     return out
 
 
-def _overwrite(b: Block, task: Task, carries: Sequence[Carry], inits: dict[Var, Atom]) -> None:
-    for c in carries:
+def _overwrite(b: Block, task: Task, carries: Carries, inits: dict[Var, Atom]) -> None:
+    for c in carries.arrays:
         task.reads.append((c.first, None))
-        if c.both is None:
+        if carries.ring(c) is None:
             b.overwrites(task, inits[c.inner], c.out, c.first, b.copies[c.first])
 
 
-def _ends(w: Writer, b: Block, carries: Sequence[Carry]) -> list[End]:
+def _ends(w: Writer, b: Block, carries: Carries) -> list[End]:
     """Where the body finds each carried array, and where it leaves it."""
-    out = []
     memory = b.attempt.memory
-    for c in carries:
+    for r in carries.rings:
+        for k, slot in enumerate([*r.slots.values(), *r.spare]):
+            w.put(Set((slot,), (Lit(k, I64),)))
+    here: dict[Var, Place] = {}  # slot -> the place that it tells
+    out = []
+    for c in carries.arrays:
         t = b.facts.type(c.inner.type)
-        if c.both is None:
-            here = Place(t, c.inner.hint, w.window(c.out), versions=[c.inner], fresh=False)
-            memory[c.inner] = here
-            out.append(End(c.next, here, c.inner))
-        else:
-            assert c.now is not None and c.then is not None
-            w.put(Set((c.now, c.then), (Lit(0, I64), Lit(1, I64))))
-            w.window(c.first)
-            memory[c.inner] = Place(t, c.inner.hint, parent=(c.both, (dim_of(c.now),)), fresh=False)
-            out.append(End(c.next, Place(t, c.inner.hint, parent=(c.both, (dim_of(c.then),)), fresh=False)))
+        ring = carries.ring(c)
+        if ring is None:
+            place = Place(t, c.inner.hint, w.window(c.out), versions=[c.inner], fresh=False)
+            memory[c.inner] = place
+            continue
+        w.window(c.first)
+        slot = ring.slots[c.inner]
+        parent = (ring.room, (dim_of(slot),))
+        memory[c.inner] = here[slot] = Place(t, c.inner.hint, parent=parent, versions=[c.inner], fresh=False)
+    for c in carries.arrays:
+        ring = carries.ring(c)
+        if ring is None:
+            out.append(End(c.next, memory[c.inner], c.inner, c.inner))
+            continue
+        t = b.facts.type(c.inner.type)
+        slot = ring.left[c.inner]
+        base = next((p for p, s in ring.slots.items() if s is slot), None)
+        place = here[slot] if base else Place(t, c.inner.hint, parent=(ring.room, (dim_of(slot),)), fresh=False)
+        out.append(End(c.next, place, base, c.inner))
     return out
-
-
-def _swaps(carries: Sequence[Carry]) -> list[tuple[Var, Atom]]:
-    return [pair for c in carries if c.now and c.then for pair in ((c.now, c.then), (c.then, c.now))]
 
 
 def _row_ends(w: Writer, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike) -> list[End]:
@@ -144,24 +208,25 @@ def _loop(b: Block, let: Let) -> None:
         at = combine(dim_of(view.index), start, -1)
         ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, view.rows, rows, at)]
         body, results = b.inner(view.body, ends).run()
-        _store_rows(w, body, results[len(scalars) + len(carries) :], rows, at)
+        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
-        for s in assign([*nexts, *_swaps(carries)]):
+        for s in assign([*nexts, *carries.moves()]):
             body.put(s)
         w.put(For(view.index, start, w.dim(hi), tuple(body.levels[0]), view.reverse))
 
     needs = [view.lo, view.hi, *[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
-    _construct(b, let, write, needs, view.consts, carries, dict(zip(view.carries, view.init, strict=True)), (*view.carries, *let.outs))
+    inits = dict(zip(view.carries, view.init, strict=True))
+    _construct(b, let, write, needs, view.consts, carries, inits)
 
 
 def _construct(
-    b: Block, let: Let, write: Callable[[Writer], None], needs: Sequence[Atom], consts: Sequence[Atom],
-    carries: Sequence[Carry], inits: dict[Var, Atom], makes: Sequence[Var],
+    b: Block, let: Let, write: Callable[[Writer], None], needs: Sequence[Atom], consts: Sequence[Atom], carries: Carries,
+    inits: dict[Var, Atom],
 ) -> None:  # fmt: skip
-    mine = {c.out for c in carries}
-    writes = [(v, None if v.type.shape else ()) for v in makes if not v.type.shape or v in let.outs]
+    """The task of a loop. It makes its results, and the scalars that it carries: they keep their last values."""
+    made = [*[p for p in inits if not p.type.shape], *let.outs]
+    writes = [(v, None if v.type.shape else ()) for v in made]
     task = b.task((), Opaque(write), writes, needs, consts, effects=effectful(let))
-    assert mine <= {v for v, _ in writes}
     _overwrite(b, task, carries, inits)
 
 
@@ -194,16 +259,17 @@ def _while(b: Block, let: Let) -> None:
         test, (go,) = b.inner(view.test, [End(view.test.results[0])]).run()
         ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, view.rows, rows, at)]
         body, results = b.inner(view.body, ends).run()
-        _store_rows(w, body, results[len(scalars) + len(carries) :], rows, at)
+        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
         more = Size(at + 1)  # type: ignore[arg-type]
-        for s in assign([*nexts, *_swaps(carries), (count, more)]):
+        for s in assign([*nexts, *carries.moves(), (count, more)]):
             body.put(s)
         grow = [Grow(place.window.buffer, at) for place in grown if place.window]
         w.put(PlanWhile(tuple(test.levels[0]), go, (*grow, *body.levels[0])))
 
     needs = [*[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
-    _construct(b, let, write, needs, view.consts, carries, dict(zip(view.carries, view.init, strict=True)), (*view.carries, *let.outs))
+    inits = dict(zip(view.carries, view.init, strict=True))
+    _construct(b, let, write, needs, view.consts, carries, inits)
 
 
 # ---- cond

@@ -29,7 +29,8 @@ class Facts:
     defs: dict[Var, Let] = field(default_factory=dict)
     alias: dict[Var, Atom] = field(default_factory=dict)  # constants of bodies -> what they are outside
     kept: set[Var] = field(default_factory=set)
-    apart: set[Var] = field(default_factory=set)  # carries whose next value cannot be written over them
+    apart: set[Var] = field(default_factory=set)  # arrays over which the next value cannot be written
+    torn: set[Var] = field(default_factory=set)  # carries whose next value cannot be left where it was made
 
     def atom(self, a: Atom) -> Atom:
         """The atom, with constants of bodies replaced by what they stand for."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Union
 
 from ..errors import InternalError
 from ..ir.dims import Dim, DimLike, Opaque, symbols
@@ -31,7 +30,7 @@ class Nest:
     reverse: bool = False
 
 
-Part = Union[Task, Nest]
+Part = Task | Nest
 
 
 def arrange(tasks: Sequence[Task], order: Order, cells: Cells, depth: int = 0) -> tuple[Part, ...]:
@@ -154,9 +153,7 @@ class _Level:
             members = sum(1 << t.k for t in group)
             shapes = {t.axes for t in group}
             later = sum(
-                1
-                for k, t in self.tasks.items()
-                if not members >> k & 1 and t.axes in shapes and not self.strict[k] & members
+                1 for k, t in self.tasks.items() if not members >> k & 1 and t.axes in shapes and not self.strict[k] & members
             )
             if best is None or later < best[0]:
                 best = later, group, reverse
@@ -193,9 +190,7 @@ class _Level:
 
     def _feeds(self, t: Task, shapes: set[tuple[DimLike, ...]]) -> bool:
         """Does something of the shapes of the group wait for it, in the same loop?"""
-        return any(
-            q in self.tasks and self.tasks[q].axes in shapes and self.joins(t, self.tasks[q]) for q in self.after[t.k]
-        )
+        return any(q in self.tasks and self.tasks[q].axes in shapes and self.joins(t, self.tasks[q]) for q in self.after[t.k])
 
     def _direction(self, t: Task) -> bool | None:
         return t.run[1] if t.run is not None and t.run[0] == self.depth else None

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Union
+from typing import Any
 
 from ..ir.core import Atom, Op, Type, Var, Where
 from ..ir.dims import DimLike, Sym
@@ -159,7 +159,7 @@ class Grow:
     count: DimLike
 
 
-Stmt = Union[Scalar, Load, Store, Set, Update, Alloc, Reshape, For, While, If, Call, Check, Grow]
+Stmt = Scalar | Load | Store | Set | Update | Alloc | Reshape | For | While | If | Call | Check | Grow
 
 
 @dataclass(frozen=True)

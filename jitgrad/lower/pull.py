@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ..errors import InternalError
 from ..ir.core import Atom, Let, Lit, Size, Var, atom_of, dim_of
@@ -35,7 +35,7 @@ class Fetch:
     shape: tuple[DimLike, ...] | None = None
 
 
-Recipe = Union[Scalar, Fetch]
+Recipe = Scalar | Fetch
 
 
 class Cells:

@@ -7,13 +7,15 @@ An attempt that finds a dear value computed in two loops, or over and over in on
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import InternalError
 from ..ir.core import Fn, Var
 from ..ir.dims import DimLike, Opaque, Sym, combine, of_symbol
 from ..ir.walk import size_symbols
 from .block import Block, End
 from .constructs import CONSTRUCTS
-from .facts import Again, Facts, survey
+from .facts import Again, survey
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
 from .tasks import Place
@@ -27,7 +29,7 @@ MAX_ATTEMPTS = 200
 def schedule(fn: Fn) -> Plan:
     facts = survey(fn)
     for _ in range(MAX_ATTEMPTS):
-        attempt = Attempt(Facts(facts.defs, dict(facts.alias), facts.kept, facts.apart), {**RULES, **CONSTRUCTS})
+        attempt = Attempt(replace(facts, alias=dict(facts.alias)), {**RULES, **CONSTRUCTS})
         try:
             plan = _attempt(fn, attempt)
         except Again:

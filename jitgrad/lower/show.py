@@ -9,7 +9,23 @@ from ..ir.core import Atom, Lit, Size, Var
 from ..ir.dims import DimLike, form
 from ..ir.show import Names
 from .plan import (
-    Alloc, Block, Buffer, Call, Check, For, Grow, If, Load, Plan, Reshape, Scalar, Set, Store, Update, While, Window,
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Check,
+    For,
+    Grow,
+    If,
+    Load,
+    Plan,
+    Reshape,
+    Scalar,
+    Set,
+    Store,
+    Update,
+    While,
+    Window,
 )  # fmt: skip
 
 COMBINE = {"=": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min=", "or": "|=", "and": "&="}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from ..ir.core import Atom, Lit, Type, Var, Where
 from ..ir.dims import DimLike
@@ -92,7 +92,7 @@ class Opaque:
     write: Callable[[Any], None]
 
 
-Effect = Union[Compute, Write, Fill, Reduce, Locate, Opaque]
+Effect = Compute | Write | Fill | Reduce | Locate | Opaque
 
 
 @dataclass(eq=False)
@@ -107,7 +107,7 @@ class Task:
     k: int = 0
 
 
-Pairs = Union[list[tuple[Index, Index]], None]
+Pairs = list[tuple[Index, Index]] | None
 
 
 class Order:

@@ -1,4 +1,5 @@
-"""Plan -> Plan: memory that nobody reads goes, with all that fills it; allocations go out of loops."""
+"""Plan -> Plan: memory that nobody reads goes, with all that fills it; an axis along which a buffer is used by one iteration
+at a time goes; allocations go out of loops."""
 
 from __future__ import annotations
 
@@ -6,18 +7,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..ir.core import Type, Var, zero_of
+from ..ir.core import Type, Var, dim_of, zero_of
 from ..ir.dims import DimLike, symbols
 from .plan import (
-    Alloc, Block, Buffer, Call, Check, For, Grow, If, Load, Plan, Reshape, Scalar, Set, Stmt, Store, Update, While, Window,
-    blocks, everywhere,
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Check,
+    For,
+    Grow,
+    If,
+    Load,
+    Plan,
+    Reshape,
+    Scalar,
+    Set,
+    Stmt,
+    Store,
+    Update,
+    While,
+    Window,
+    blocks,
+    everywhere,
 )  # fmt: skip
 from .pull import scalars_of
 from .write import filled
 
 
 def tidy(plan: Plan) -> Plan:
-    return hoisted(pruned(plan))
+    return hoisted(narrowed(pruned(plan)))
 
 
 # ---- what a statement reads
@@ -123,6 +142,53 @@ def _without(block: Block, buffers: set[Buffer], scalars: set[Var]) -> Block:
                 continue
             s = replace(s, **inner)
         out.append(s)
+    return tuple(out)
+
+
+# ---- axes that nobody needs
+
+
+def narrowed(plan: Plan) -> Plan:
+    """Without the leading axis of each buffer that lives within the iterations of one loop, `t[i]` in `for i`."""
+    while True:
+        user: dict[Buffer, Any] = {}  # the index of the one loop in which it is used; None: no such loop
+        _uses(plan.body, (), user)
+        for r in plan.results:
+            if isinstance(r, Window):
+                user[r.buffer] = None
+        swap = {b: Buffer(Type(b.type.dtype, b.type.shape[1:]), b.hint) for b, i in user.items() if i is not None}
+        if not swap:
+            return plan
+        plan = replace(plan, body=_narrow(plan.body, swap))
+
+
+def _uses(block: Block, loops: tuple[For, ...], user: dict[Buffer, Any]) -> None:
+    for s in block:
+        if isinstance(s, (Load, Store)):
+            first = s.index[0]
+            at = next((f for f in loops if not isinstance(first, int) and first == dim_of(f.index)), None)
+            fits = at is not None and len(s.index) > 1 and not s.buffer.param
+            loop = at if fits and (s.buffer not in user or user[s.buffer] is at) else None
+            user[s.buffer] = loop
+        elif isinstance(s, Call):
+            user.update((w.buffer, None) for w in (*s.ins, *s.outs) if isinstance(w, Window))
+        elif isinstance(s, Reshape):
+            user.update({s.buffer: None, s.source.buffer: None})
+        elif isinstance(s, Grow) or (isinstance(s, Alloc) and (s.zero or loops)):
+            user[s.buffer] = None
+        for _, inner in blocks(s):
+            _uses(inner, (*loops, s) if isinstance(s, For) and s.nest else loops, user)
+
+
+def _narrow(block: Block, swap: dict[Buffer, Buffer]) -> Block:
+    out = []
+    for s in block:
+        if isinstance(s, Alloc) and s.buffer in swap:
+            s = replace(s, buffer=swap[s.buffer])
+        elif isinstance(s, (Load, Store)) and s.buffer in swap:
+            s = replace(s, buffer=swap[s.buffer], index=s.index[1:])
+        inner = {name: _narrow(b, swap) for name, b in blocks(s)}
+        out.append(replace(s, **inner) if inner else s)
     return tuple(out)
 
 
