@@ -69,8 +69,9 @@ def choose(f: Any, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, An
 def argument_spans(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int | str, tuple[Any, tuple[int, ...]]]:
     """Each argument, and where its leaves stand among those of the call."""
     spans: dict[int | str, tuple[Any, tuple[int, ...]]] = {}
+    given: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
     at = 0
-    for key, tree in (*enumerate(args), *kwargs.items()):
+    for key, tree in given:
         n = len(flatten(tree, "argument")[0])
         spans[key] = (tree, tuple(range(at, at + n)))
         at += n

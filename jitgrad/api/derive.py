@@ -78,13 +78,13 @@ def one_value(f: Any, inside: Inner, has_aux: bool) -> int:
                 repair="return the value and what goes with it, or leave has_aux out",
             )
         spec = spec[0]
-    if not isinstance(spec, int) or not (inside.outs[spec].kind in ("array", "scalar", "constant")):
+    if not isinstance(spec, int) or inside.outs[spec].kind == "static":
         raise_at(
             ShapeError,
             f"`{name_of(f)}` did not return one real number",
             wanted="a float" if not has_aux else "(a float, aux)",
             got=returned(inside),
-            repair="is the `return` missing?" if returned(inside) == "None" else "reduce it to one number, or use jacobian or vjp",
+            repair="is the `return` missing?" if returned(inside) == "None" else "reduce it to one number, or use jacobian",
         )
     if inside.outs[spec].kind == "constant":
         raise_at(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..front.trace import Binding, Traced
-from ..ir.dims import Dim, Sym, evaluate, symbols
+from ..ir.dims import Dim, evaluate, solve, symbols
 
 HOLDS: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -29,29 +29,14 @@ class Matcher:
 
     def refuses(self, leaves: Sequence[Any]) -> str | None:
         """Why the program does not serve these leaves; None if it does."""
-        sizes: dict[Sym, int] = {}
         given = [(leaf, axis, d, self._size(leaves[leaf], axis)) for leaf, axis, d in self.bindings]
-        waiting = given
-        while waiting:
-            left = []
-            for item in waiting:
-                leaf, axis, d, n = item
-                unknown = [] if isinstance(d, int) else [s for s in symbols_of(d) if s not in sizes]
-                if not unknown:
-                    if evaluate(d, sizes.__getitem__) != n:
-                        return f"{self._name(leaf, axis)} is {n}, not {d}"
-                elif len(unknown) == 1 and isinstance(d, Dim) and _alone(unknown[0], d):
-                    s = unknown[0]
-                    rest = evaluate(d, lambda t, s=s: 0 if t is s else sizes[t])
-                    value, odd = divmod(n - rest, d.terms[s])
-                    if odd or value < s.low:
-                        return f"{self._name(leaf, axis)} is {n}, not {d} with {s} >= {s.low}"
-                    sizes[s] = value
-                else:
-                    left.append(item)
-            if len(left) == len(waiting):
-                return "sizes that do not determine each other"
-            waiting = left
+        sizes = solve((d, n) for _, _, d, n in given)
+        for leaf, axis, d, n in given:
+            if any(s not in sizes for s in symbols(d)) or evaluate(d, sizes.__getitem__) != n:
+                return f"{self._name(leaf, axis)} is {n}, not {d}"
+        for s, n in sizes.items():
+            if n < s.low:
+                return f"{s} is {n}, not {s.low} or more"
         for d, op, number in self.guards:
             if not HOLDS[op](evaluate(d, sizes.__getitem__), number):
                 return f"{d} {op} {number} does not hold"
@@ -62,12 +47,3 @@ class Matcher:
 
     def _name(self, leaf: int, axis: int | None) -> str:
         return self.names[leaf] if axis is None else f"{self.names[leaf]}.shape[{axis}]"
-
-
-def symbols_of(d: Dim) -> list[Sym]:
-    return list(dict.fromkeys(symbols(d)))
-
-
-def _alone(s: Sym, d: Dim) -> bool:
-    """Does the symbol stand in a term of its own, and nowhere else?"""
-    return s in d.terms and list(symbols(d)).count(s) == 1

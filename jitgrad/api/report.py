@@ -7,7 +7,7 @@ from typing import Any
 STATIONS = ("trace", "transform", "schedule", "print", "numba")
 
 
-class Programs(tuple):  # type: ignore[type-arg]
+class Programs(tuple):
     """The programs of a function."""
 
     def __repr__(self) -> str:

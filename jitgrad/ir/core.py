@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from ..errors import Where
 from .dims import Dim, DimLike, Sym, of_symbol, substitute, symbols
@@ -109,7 +109,7 @@ class Size:
         return str(self.dim)
 
 
-Atom = Union[Var, Lit, Size]
+Atom = Var | Lit | Size
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ Arithmetic folds, so that equal sizes have equal forms: `n - n + 3` is the int 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -166,8 +166,10 @@ def opaque(op: str, *args: DimLike) -> DimLike:
         return _extremum(op, *args)
     if op == "mul" and any(isinstance(a, int) for a in args):
         return args[0] * args[1]
-    if op in ("floordiv", "mod") and isinstance(args[1], int) and args[1] > 0:
-        return _division(op, *args)
+    if op in ("floordiv", "mod"):
+        a, b = args
+        if isinstance(a, Dim) and isinstance(b, int) and b > 0:
+            return _division(op, a, b)
     return of_symbol(Opaque(op, args))
 
 
@@ -237,6 +239,37 @@ def evaluate(d: DimLike, value: Callable[[Any], int]) -> int:
     )
 
 
+def solve(pairs: Iterable[tuple[DimLike, int]], known: Mapping[Sym, int] | None = None) -> dict[Sym, int]:
+    """The symbols for which each form is its number, as far as they follow one by one from the others.
+
+    A form `n` gives n; then one of the form `k*n + (known)` gives its one unknown. The forms are not checked.
+    """
+    found = dict(known or {})
+    waiting = [(d, n) for d, n in pairs if isinstance(d, Dim)]
+    while True:
+        left = []
+        for d, n in waiting:
+            unknown = {s for s in symbols(d) if s not in found}
+            s = next(iter(unknown), None)
+            if s is None:
+                continue
+            if len(unknown) > 1 or s not in d.terms or _within(s, d):
+                left.append((d, n))
+                continue
+            rest = evaluate(d, lambda t, s=s: 0 if t is s else found[t])  # type: ignore[misc]
+            value, odd = divmod(n - rest, d.terms[s])
+            if not odd:
+                found[s] = value
+        if len(left) == len(waiting):
+            return found
+        waiting = left
+
+
+def _within(s: Any, d: Dim) -> bool:
+    """Does the symbol also stand inside an opaque term?"""
+    return any(s in set(symbols(a)) for t in d.terms if isinstance(t, Opaque) for a in t.args)
+
+
 def low(d: DimLike) -> int | None:
     """A proven lower bound, or None. Upper bounds of symbols are unknown, so -n has none."""
     if isinstance(d, int):
@@ -261,14 +294,15 @@ def _symbol_low(s: Any) -> int | None:
         return max(known) if known else None
     if s.op == "mod":
         return 0 if lows[1] is not None and lows[1] > 0 else None
-    if any(b is None for b in lows):
-        return None
     a, b = lows
+    if a is None or b is None:
+        return None
     if s.op == "min":
         return min(a, b)
     if s.op == "mul":
         return a * b if a >= 0 and b >= 0 else None
-    return a // s.args[1] if isinstance(s.args[1], int) and s.args[1] > 0 else (0 if a >= 0 and b > 0 else None)
+    divisor = s.args[1]
+    return a // divisor if isinstance(divisor, int) and divisor > 0 else (0 if a >= 0 and b > 0 else None)
 
 
 def positive(d: DimLike) -> bool:

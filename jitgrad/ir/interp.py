@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InternalError
 from .core import Atom, Fn, Let, Lit, Size, Type, Var
-from .dims import DimLike, Sym, evaluate
+from .dims import DimLike, Sym, evaluate, solve
 
 NUMPY = {
     "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
@@ -25,34 +25,10 @@ def interp(fn: Fn, *args: Any) -> tuple[Any, ...]:
 
 
 def bind_sizes(fn: Fn, args: Sequence[Any]) -> dict[Sym, int]:
-    """The number of every size symbol: from the shapes of the arguments, and from the integer arguments that bind one.
-
-    A dimension `n` gives n; then one of the form `k*n + ...` with a single unknown gives that unknown.
-    """
-    known: dict[Sym, int] = {}
-    pairs: list[tuple[DimLike, int]] = []
-    for p, a in zip(fn.params, args, strict=True):
-        if p.size is not None:
-            known[p.size] = int(a)
-        pairs += zip(p.type.shape, np.shape(a), strict=True)
-    while True:
-        found = {s: v for d, have in pairs if (hit := _solve(d, have, known)) for s, v in [hit]}
-        if not found:
-            break
-        known.update(found)
-    return known
-
-
-def _solve(d: DimLike, have: int, known: Mapping[Sym, int]) -> tuple[Sym, int] | None:
-    if isinstance(d, int):
-        return None
-    unknown = [s for s in d.terms if isinstance(s, Sym) and s not in known]
-    if len(unknown) != 1 or not all(isinstance(s, Sym) for s in d.terms):
-        return None
-    s = unknown[0]
-    rest = d.c + sum(k * known[t] for t, k in d.terms.items() if isinstance(t, Sym) and t is not s)
-    value, left = divmod(have - rest, d.terms[s])
-    return None if left else (s, value)
+    """The number of every size symbol: from the integer arguments that bind one, and from the shapes of the arguments."""
+    bound = {p.size: int(a) for p, a in zip(fn.params, args, strict=True) if p.size is not None}
+    params = zip(fn.params, args, strict=True)
+    return solve((pair for p, a in params for pair in zip(p.type.shape, np.shape(a), strict=True)), bound)
 
 
 class _Run:

@@ -22,14 +22,14 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from .core import Atom, Fn, Let, Lit, Size, Type, Var
+from .core import Atom, Fn, Let, Size, Type, Var
 from .dims import DimLike, Sym, form
 from .walk import size_symbols
 
 NATURAL = {"f64": float, "i64": int, "bool": bool}
 
 
-class Names(dict):  # type: ignore[type-arg]
+class Names(dict):
     """Unique, readable names: the hint, then hint1, hint2, ...; `taken` are never given."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:

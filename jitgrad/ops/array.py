@@ -12,8 +12,8 @@ import numpy as np
 
 from ..ir.build import Value, apply, size, value
 from ..ir.core import EVERY, FLOATS, Atom, Type, dim_of, zero_of
-from ..ir.interp import NUMPY as NUMPY_DTYPE
 from ..ir.dims import DimLike
+from ..ir.interp import NUMPY as NUMPY_DTYPE
 from .table import flat, is_index, linear, need
 
 DTYPE_NAME = {np.dtype(t): name for name, t in NUMPY_DTYPE.items()}

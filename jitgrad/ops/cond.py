@@ -85,7 +85,8 @@ def _trim(let: Let, live: set[Var]) -> Let:
         fns.append(replace(body, params=tuple(fn.params[k] for k in at)))
         args.append(tuple(mine[k] for k in at))
     attrs = {"split": len(args[0])}
-    return replace(let, outs=tuple(let.outs[k] for k in ks), args=(view.predicate, *args[0], *args[1]), attrs=attrs, fns=tuple(fns))
+    outs = tuple(let.outs[k] for k in ks)
+    return replace(let, outs=outs, args=(view.predicate, *args[0], *args[1]), attrs=attrs, fns=tuple(fns))
 
 
 OPS["cond"] = Op("cond", _type, _numpy, construct=True, trim=_trim)

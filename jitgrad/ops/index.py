@@ -70,7 +70,9 @@ def cells_type(a: Atom, *args: Atom, spec: str, steps: tuple[int, ...] = ()) -> 
     return Type(a.type.dtype, tuple(shape))
 
 
-def decode(spec: str, steps: Sequence[int], args: Sequence[Any], shape: Sequence[int]) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
+def decode(
+    spec: str, steps: Sequence[int], args: Sequence[Any], shape: Sequence[int]
+) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
     """NumPy's index in two stages: basic (cells and slices), then the arrays on what is left, and where their axes go.
     (One NumPy index with both would move the axes of the arrays to the front.)"""
     basic: list[Any] = []

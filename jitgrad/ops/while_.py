@@ -1,9 +1,10 @@
 """while: carries, a condition and a body.
 
-    carry, ..., count, rows, ... = while[carry](init, ..., const, ...) { test(carry, ..., const, ...), body(carry, ..., const, ...) }
+    carry, ..., count, rows, ... = while[carry](init, ..., const, ...) { test, body }
 
-`count` is how often the body ran (i64); `rows[k]` is the row of its k-th run, so the size of rows is `count`.
-Test and body have the same parameters. `While` is the only code that knows the layout.
+
+Test and body have the same parameters, (carry, ..., const, ...). `count` is how often the body ran (i64); `rows[k]` is the
+row of its k-th run, so the size of rows is `count`. `While` is the only code that knows the layout.
 """
 
 from __future__ import annotations

@@ -286,7 +286,7 @@ def sweep(fn: Fn, ins: Sequence[Any], want: Sequence[bool]) -> tuple[tuple[Value
             if not any(o in bars for o in let.outs):
                 continue
             with at(let.where):
-                take = lambda k, let=let: bars.pop(let.args[k], None)  # noqa: E731
+                take = lambda k, let=let: bars.pop(let.args[k], None)
                 for k, g in pulled([bars.pop(o, None) for o in let.outs], take).items():
                     give(let.args[k], g)
         return [bars.get(p) if w else None for p, w in zip(fn.params, want, strict=True)]
