@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -189,22 +190,22 @@ def second_order(p: Point, n: int, dot: Any) -> Compared:
     dots[n] = dot
     found = p.derivatives.forward_over_reverse(p.subject.inputs, p.bars, dots)
     s = slopes(lambda t: flat(p.derivatives.reverse(p.moved(n, t * dot), p.bars)))
-    inputs = [x for _, _, x in p.named]
-    measures = [weights(g, x) for g, x in zip(found, inputs, strict=True)]
-    s = replace(s, error=np.maximum(s.error, common(s.error, inputs)))
-    each = (along(float(y), s, k, float(w)) for k, (y, w) in enumerate(zip(flat(found), flat(measures), strict=True)))
-    return max(each, key=lambda c: c.badness)
+    largest = partial(by_input, p, lambda part: np.max(np.abs(part)))
+    typical = by_input(p, lambda part: np.sqrt(np.mean(part * part)), s.error)  # among many, some look quiet by chance
+    s = replace(s, error=np.maximum(s.error, typical), size=largest(s.size))
+    pairs = zip(flat(found), largest(flat(found)), strict=True)
+    return max((along(float(y), s, k, float(w)) for k, (y, w) in enumerate(pairs)), key=lambda c: c.badness)
 
 
 def flat(arrays: Sequence[Any]) -> np.ndarray:
     return np.concatenate([vector(a) for a in arrays])
 
 
-def common(errors: np.ndarray, inputs: Sequence[Any]) -> np.ndarray:
-    """The root mean square of the errors of each input's part: among many numbers some look quiet by chance."""
-    parts = np.split(errors, np.cumsum([np.size(x) for x in inputs])[:-1])
-    measured = [(e * vector(scales(x)), vector(scales(x))) for e, x in zip(parts, inputs, strict=True)]
-    return np.concatenate([np.sqrt(np.mean(e * e)) / s for e, s in measured])
+def by_input(p: Point, measure: Callable[[np.ndarray], Any], v: np.ndarray) -> np.ndarray:
+    """One measure for the part of each input in a gradient, where the inputs are measured by their scales."""
+    units = [vector(scales(x)) for _, _, x in p.named]
+    parts = np.split(v, np.cumsum([u.size for u in units])[:-1])
+    return np.concatenate([measure(part * u) / u for part, u in zip(parts, units, strict=True)])
 
 
 def symmetry_rows(p: Point) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """Ordinary NumPy functions, written as users write them. Each is listed with a maker of its arguments (`cases.py`)."""
 
-from . import language, learning, linear, numerics, physics, statistics  # noqa: F401  (each fills CASES)
+from . import geometry, language, learning, linear, numerics, physics, statistics  # noqa: F401  (each fills CASES)
 from .cases import CASES, Case
 
 __all__ = ["CASES", "Case"]

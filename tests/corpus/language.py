@@ -193,3 +193,62 @@ def in_place_everything(m):
     np.multiply(a, 1.5, out=a)
     a.T[3] = a[0] * row
     return np.sum(a**2 * np.arange(len(a)))
+
+
+@case(lambda r, n: (r.normal(size=(n, n)), r.normal(size=n)))
+def methods_of_arrays(a, b):
+    c = a.T.dot(b).reshape(-1, 1).ravel()[::-1] + b.flatten().copy()
+    d = a[..., np.newaxis].squeeze().swapaxes(0, 1).mean(axis=0) * c.clip(-2, 2)
+    return (d.sum() + a.diagonal().prod() + c.std() + a[:, [0, 2]].max() + a.min(axis=1).dot(b)).item()
+
+
+@case(lambda r, n: (r.normal(size=n), {"kind": "soft", "level": 0.2}), kinks=True)
+def branches_on_strings(x, options):
+    match_ = {"soft": lambda v, t: np.sign(v) * np.maximum(np.abs(v) - t, 0), "hard": lambda v, t: np.where(np.abs(v) > t, v, 0)}
+    if (kind := options["kind"]) in match_:
+        y = match_[kind](x, options["level"])
+    else:
+        raise ValueError(f"unknown {kind!r}")
+    return sum(y * y)
+
+
+@case(lambda r, n: (r.normal(size=(3, n)),))
+def comprehensions(x):
+    squares = [row @ row for row in x]
+    pairs = {(i, j): x[i] @ x[j] for i in range(len(x)) for j in range(i)}
+    largest = max(squares)
+    assert len(pairs) == 3 and all(s >= 0 for s in squares), "wrong"
+    return sum(pairs.values()) / largest + min(squares) * any(True for _ in pairs)
+
+
+@case(lambda r, n: (r.uniform(0.5, 1, n), 2.0))
+def raises_where_it_must(x, limit):
+    if np.sum(x) > 1000 * limit:
+        raise ValueError("too large")
+    assert np.all(x > 0), "positive numbers only"
+    return np.sum(np.log(x)) * limit if limit > 1 else np.sum(x)
+
+
+class Ring:
+    """Numbers with operators of their own."""
+
+    def __init__(self, re, im):
+        self.re, self.im = re, im
+
+    def __mul__(self, other):
+        return Ring(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+
+    def __add__(self, other):
+        return Ring(self.re + other.re, self.im + other.im)
+
+    def __abs__(self):
+        return np.hypot(self.re, self.im)
+
+
+@case(lambda r, n: (r.uniform(-0.1, 0.1, n), r.uniform(-0.1, 0.1, n)))
+def operators_of_a_class(x, y):
+    """Steps of Mandelbrot's map."""
+    c = z = Ring(x, y)
+    for _ in range(4):
+        z = z * z + c
+    return np.sum(abs(z) ** 2)

@@ -102,3 +102,91 @@ def recurrent_network(xs, w_in, w, w_out):
         h = np.tanh(w_in * xs[t] + w @ h)
         loss += (w_out @ h - xs[t + 1]) ** 2
     return loss / len(xs)
+
+
+def make_lstm(r, n):
+    return {"w": r.normal(size=(5, 24)) / 3, "u": r.normal(size=(6, 24)) / 3, "b": np.zeros(24)}, r.normal(size=(3, n, 5))
+
+
+def sigmoid(x):
+    return 0.5 * (np.tanh(0.5 * x) + 1)
+
+
+@case(make_lstm)
+def lstm(params, xs):
+    h = c = np.zeros((xs.shape[1], 6))
+    for x in xs:
+        gates = x @ params["w"] + h @ params["u"] + params["b"]
+        i, f, g, o = np.split(gates, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    return np.sum(h**2)
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def layer_norm(x, scale):
+    x = x - x.mean(-1, keepdims=True)
+    return scale * x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+
+
+def make_transformer(r, n):
+    w = lambda *s: r.normal(size=s) / 3
+    block = {"qkv": w(8, 3, 2, 4), "out": w(2, 4, 8), "up": w(8, 12), "down": w(12, 8), "scale": np.ones(8)}
+    return block, r.normal(size=(3, n, 8))
+
+
+@case(make_transformer)
+def transformer_block(p, x):
+    """Two heads, causal."""
+    q, k, v = np.einsum("bnd,dchk->cbhnk", layer_norm(x, p["scale"]), p["qkv"])
+    scores = np.einsum("bhik,bhjk->bhij", q, k) / np.sqrt(k.shape[-1])
+    n = x.shape[1]
+    scores = np.where(np.tril(np.ones((n, n), bool)), scores, -1e9)
+    scores = np.exp(scores - scores.max(-1, keepdims=True))
+    mixed = np.einsum("bhij,bhjk->bihk", scores / scores.sum(-1, keepdims=True), v)
+    x = x + np.einsum("bihk,hkd->bid", mixed, p["out"])
+    x = x + gelu(layer_norm(x, p["scale"]) @ p["up"]) @ p["down"]
+    return np.mean(x**2)
+
+
+@case(lambda r, n: (r.normal(size=(n, 5)) / 2, r.normal(size=(n, 5)) / 2, r.integers(0, n, 20), r.integers(0, n, (20, 3))))
+def skip_gram(inner, outer, words, negatives):
+    """Word vectors with negative sampling."""
+    v = inner[words]
+    good = np.sum(v * outer[words[::-1]], axis=1)
+    bad = np.einsum("bd,bkd->bk", v, outer[negatives])
+    return np.mean(np.log1p(np.exp(-good))) + np.mean(np.logaddexp(0, bad))
+
+
+@case(lambda r, n: (r.normal(size=(n, 5)), r.normal(size=(5, 6)), r.integers(0, n, (2, 30))))
+def message_passing(h, w, edges):
+    """On a graph."""
+    sender, receiver = edges
+    messages = np.tanh(h[sender] @ w)
+    total = np.zeros((h.shape[0], w.shape[1]))
+    np.add.at(total, receiver, messages)
+    return np.sum(total**2) / edges.shape[1]
+
+
+@case(lambda r, n: (r.normal(size=(n, 6)), r.normal(size=(n, 6)), r.normal(size=(n, 6))), kinks=True)
+def triplet_loss(anchor, good, bad, margin=0.5):
+    near = np.linalg.norm(anchor - good, axis=1)
+    far = np.linalg.norm(anchor - bad, axis=1)
+    return np.maximum(near - far + margin, 0).mean()
+
+
+def make_vae(r, n):
+    return (r.normal(size=(6, 8)) / 3, r.normal(size=(4, 6)) / 3), r.normal(size=(n, 6)), r.normal(size=(n, 4))
+
+
+@case(make_vae)
+def variational_autoencoder(params, x, noise):
+    encode, decode = params
+    mean, log_var = np.hsplit(x @ encode, 2)
+    z = mean + np.exp(0.5 * log_var) * noise
+    error = np.sum((np.tanh(z @ decode) - x) ** 2, axis=1)
+    kl = -0.5 * np.sum(1 + log_var - mean**2 - np.exp(log_var), axis=1)
+    return (error + kl).mean()

@@ -72,3 +72,48 @@ def student_t(x, z, rho, nu):
 def poisson_regression(beta, counts, x):
     eta = beta[0] + beta[1] * x
     return np.sum(np.exp(eta) - counts * eta + gammaln(counts + 1.0))
+
+
+@case(lambda r, n: (r.normal(size=5) / 3, r.normal(size=(n, 5)), r.random(n) < 0.6))
+def cox_regression(beta, x, died):
+    """The partial likelihood; rows are sorted by time."""
+    eta = x @ beta
+    at_risk = np.cumsum(np.exp(eta)[::-1])[::-1]
+    return -np.sum(np.where(died, eta - np.log(at_risk), 0.0))
+
+
+@case(lambda r, n: (r.uniform(0.5, 2, n), r.normal(size=(n, n)), r.normal(size=(n + 9, n))))
+def portfolio(holdings, tilt, returns):
+    w = holdings / holdings.sum()
+    cov = np.cov(returns, rowvar=False)
+    risk = np.sqrt(w @ cov @ w)
+    return returns.mean(0).dot(w) / risk - 0.01 * np.abs(tilt @ w).sum()
+
+
+@case(lambda r, n: (r.uniform(0.5, 1.5, (n, n + 1)), r.uniform(0.1, 1, n), r.uniform(0.1, 1, n + 1)))
+def sinkhorn(cost, a, b, eps=0.3):
+    """Optimal transport."""
+    a, b = a / np.sum(a), b / np.sum(b)
+    f, g = np.zeros_like(a), np.zeros_like(b)
+    for _ in range(5):
+        f = eps * (np.log(a) - logsumexp((g[None, :] - cost) / eps, axis=1))
+        g = eps * (np.log(b) - logsumexp((f[:, None] - cost) / eps, axis=0))
+    plan = np.exp((f[:, None] + g - cost) / eps)
+    return np.sum(plan * cost)
+
+
+@case(lambda r, n: (r.normal(size=(n, 3)), r.uniform(0.5, 1.5, 3), r.dirichlet(np.ones(3), n)))
+def dirichlet(logits, alpha, p):
+    a = alpha + np.exp(logits)
+    return np.sum(gammaln(a.sum(1)) - gammaln(a).sum(1) + ((a - 1) * np.log(p)).sum(1))
+
+
+@case(lambda r, n: (r.normal(size=(3, 3)), r.normal(size=3), r.integers(0, 3, n)))
+def hidden_markov_model(transitions, start, observed):
+    """The forward algorithm, in logs."""
+    log_t = transitions - logsumexp(transitions, axis=1, keepdims=True)
+    emit = np.log(np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
+    alpha = start - logsumexp(start) + emit[:, observed[0]]
+    for o in observed[1:]:
+        alpha = logsumexp(alpha[:, None] + log_t, axis=0) + emit[:, o]
+    return logsumexp(alpha)
