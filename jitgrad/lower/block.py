@@ -46,6 +46,7 @@ class Takeover:
     new: Var
     copy: Task | None
     value: Atom | None = None  # what it writes, if that can be stored before
+    rows: Index | None = None  # the leading index, if what it writes is a contiguous part of memory
 
 
 class Block:
@@ -111,6 +112,10 @@ class Block:
             cell = self.cells.scalar(let, map(self.facts.atom, let.args), out)
         else:
             cell = self.cells.pull(out)
+        self.define(out, cell)
+
+    def define(self, out: Var, cell: Atom) -> None:
+        """A scalar of the block is this cell."""
         if cell is not out:
             self.facts.alias[out] = cell
         if isinstance(cell, Var) and cell in self.cells.recipes and cell not in self.cells.tasked:
@@ -188,8 +193,10 @@ class Block:
         axes, index = self.over(a.type)
         return self.task(axes, Write(new, index, self.cells.at(a, index)), [(new, index)])
 
-    def overwrites(self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None) -> None:
-        self.takeovers.append(Takeover(task, self.facts.atom(old), out, new, copy, value))
+    def overwrites(
+        self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None, rows: Index | None = None
+    ) -> None:
+        self.takeovers.append(Takeover(task, self.facts.atom(old), out, new, copy, value, rows))
 
     def take_over(self, results: set[Atom]) -> None:
         """Decide for every statement that overwrites an array whether it does so in place."""
@@ -205,6 +212,7 @@ class Block:
                 place = Place(self.facts.type(t.out.type), t.out.hint)
                 if t.copy is not None:
                     self.stand(t.new, place)
+            self.made_there(t, place, results)
             self.stand(t.out, place)
             chains([place], self.live(), self.order)
 
@@ -227,6 +235,27 @@ class Block:
                 return False
         return True
 
+    def made_there(self, t: Takeover, place: Place, results: set[Atom]) -> None:
+        """What a put writes can be made where it is put, if nothing else reads it, and if what the place held before was
+        read by then. The put is then done."""
+        v = self.facts.atom(t.value) if t.value is not None else None
+        part = self.attempt.memory.get(v) if isinstance(v, Var) and v in self.ours else None
+        if t.rows is None or v in results or part is None or not part.free or part.versions[-1] is not v or part is place:
+            return
+        tasks = self.live()
+        makers = [m for m in tasks if any(w in part.versions for w, _ in m.writes)]
+        readers = [r for r in tasks if r is not t.task and any(x in place.versions for x, _ in r.reads)]
+        others = [r for r in tasks if r is not t.task and r not in makers and any(x in part.versions for x, _ in r.reads)]
+        index = {s for d in t.rows for s in symbols(d)}
+        late = any(s in self.cells.recipes or any(s is w for m in tasks for w, _ in m.writes) for s in index)
+        if others or late or any(m in readers or self.order.leads(m, r) for m in makers for r in readers):
+            return
+        part.parent, part.fresh = (place, t.rows), False
+        t.task.dropped = True
+        del self.places[part]
+        place.versions += part.versions
+        chains([place], self.live(), self.order)
+
     def same_cell(self, task: Task, old: Var) -> bool:
         """Does it read of that array only the cell that it writes, and no cell twice?"""
         if not task.axes and isinstance(task.effect, Write):
@@ -246,16 +275,14 @@ class Block:
         here = self.attempt.memory.get(r) if r in self.ours else None  # type: ignore[call-overload]
         if here is place:
             return True
-        fresh = here is not None and here.window is None and here.parent is None and here.fresh
-        if not fresh or here.type != place.type:  # type: ignore[union-attr]
+        if here is None or not here.free or here.type != place.type:
             return False
         if e.base is not None and e.carry is not None:  # made apart from its carry: no need to copy it there
             self.part(e)
         if e.base is not None or place.versions:
             return False
-        del self.places[here]  # type: ignore[arg-type]
-        for v in here.versions:  # type: ignore[union-attr]
-            self.stand(v, place)
+        here.parent = place, ()
+        place.versions += here.versions
         return True
 
     def bring(self, e: End, place: Place) -> None:

@@ -154,7 +154,7 @@ def _ends(w: Writer, b: Block, carries: Carries) -> list[End]:
     return out
 
 
-def _row_ends(w: Writer, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike) -> list[End]:
+def _row_ends(w: Writer, b: Block, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike, once: bool) -> list[End]:
     out = []
     for r, o in zip(rows, outs, strict=True):
         if not r.type.shape:
@@ -163,7 +163,8 @@ def _row_ends(w: Writer, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike)
         whole = w.window(o)
         t = w.facts.type(r.type)
         window = Window(whole.buffer, (*whole.prefix, at), w.index(t.shape))
-        out.append(End(r, Place(t, o.hint, window, fresh=False)))
+        whole_place = b.attempt.memory[o].root()
+        out.append(End(r, Place(t, o.hint, window, fresh=False, once=once and (whole_place.fresh or whole_place.once))))
     return out
 
 
@@ -206,7 +207,7 @@ def _loop(b: Block, let: Let) -> None:
             w.put(s)
         start = w.dim(lo)
         at = combine(dim_of(view.index), start, -1)
-        ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, view.rows, rows, at)]
+        ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, b, view.rows, rows, at, True)]
         body, results = b.inner(view.body, ends).run()
         _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
@@ -257,7 +258,7 @@ def _while(b: Block, let: Let) -> None:
             w.allocate(place)
         mine = _ends(w, b, carries)
         test, (go,) = b.inner(view.test, [End(view.test.results[0])]).run()
-        ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, view.rows, rows, at)]
+        ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, b, view.rows, rows, at, False)]
         body, results = b.inner(view.body, ends).run()
         _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]

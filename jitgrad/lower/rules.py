@@ -12,7 +12,7 @@ from ..ir.core import BOOL, I64, INTS, Atom, Let, Lit, Type, Var, dim_of
 from ..ir.dims import DimLike
 from .block import Block
 from .facts import turned
-from .plan import Call, Check, For, Stmt, Window
+from .plan import Call, Check, For, Index, Stmt, Window
 from .tasks import Locate, Opaque, Reduce, Write
 from .write import Writer, least
 
@@ -28,9 +28,21 @@ def _cells(how: str) -> Callable[[Block, Let], None]:
         new, copy = b.copied(a, out.hint)
         task = b.task(axes, Write(out, at, b.cells.at(v, index), how, let.where), [(out, at)])
         task.reads.append((new, at))
-        b.overwrites(task, a, out, new, copy, v)
+        b.overwrites(task, a, out, new, copy, v, _rows(b, let) if how == "=" else None)
 
     return rule
+
+
+def _rows(b: Block, let: Let) -> Index | None:
+    """If the cells of a put are contiguous memory from the start of a row on: the leading index of that row."""
+    spec = let.attrs["spec"]
+    rest = spec.lstrip("i")
+    k = len(spec) - len(rest)
+    index = tuple(map(b.facts.index, let.args[2 : 2 + k]))
+    if set(rest) <= {":"}:
+        return index
+    start = rest[0] == "s" and set(rest[1:]) <= {":"} and b.facts.index(let.args[2 + k]) == 0 and let.attrs["steps"] == (1,)
+    return index if start else None
 
 
 def _concat(b: Block, let: Let) -> None:
@@ -70,8 +82,11 @@ def _reduce(b: Block, out: Var, x: Atom, reduced: tuple[int, ...], how: str, whe
     begin = next((d for d in range(len(axes) + 1) if set(range(d, len(axes))) <= gone), len(axes))
     stays = tuple(index[k] for k in range(len(index)) if k not in reduced)
     cell = b.cells.at(x, index)
-    if not gone and out.type.shape:
-        b.task(axes, Write(out, stays, cell, where=where), [(out, stays)])
+    if not gone:
+        if out.type.shape:
+            b.task(axes, Write(out, stays, cell, where=where), [(out, stays)])
+        else:
+            b.define(out, cell)
         return
     effect = Reduce(out, stays, cell, how, begin, gone, initial(how, x.type.element), where=where)
     b.task(axes, effect, [(out, stays)])

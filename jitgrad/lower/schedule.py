@@ -35,7 +35,7 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(tidy(plan))
+            return verify_plan(tidy(plan, attempt.zeroed))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
 
 

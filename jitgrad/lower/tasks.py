@@ -29,6 +29,19 @@ class Place:
     parent: tuple[Place, Index] | None = None  # a part of another place: its rows below a leading index
     versions: list[Var] = field(default_factory=list)
     fresh: bool = True  # made by this block, for these versions alone: another place may stand in for it
+    once: bool = False  # memory that a loop has just allocated, and in which each iteration has a part of its own
+
+    @property
+    def free(self) -> bool:
+        """Can it still be put elsewhere?"""
+        return self.fresh and self.window is None and self.parent is None
+
+    def root(self) -> Place:
+        """The place for which it stands, all of it."""
+        place = self
+        while place.parent is not None and not place.parent[1]:
+            place = place.parent[0]
+        return place
 
 
 @dataclass(frozen=True, eq=False)

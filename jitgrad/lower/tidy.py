@@ -35,8 +35,20 @@ from .pull import scalars_of
 from .write import filled
 
 
-def tidy(plan: Plan) -> Plan:
-    return hoisted(narrowed(pruned(plan)))
+def tidy(plan: Plan, zeroed: set[Buffer]) -> Plan:
+    """`zeroed`: the buffers that are to be allocated with zeros."""
+    body = _zero(plan.body, zeroed) if zeroed else plan.body
+    return hoisted(narrowed(pruned(replace(plan, body=body))))
+
+
+def _zero(block: Block, zeroed: set[Buffer]) -> Block:
+    out = []
+    for s in block:
+        if isinstance(s, Alloc) and s.buffer in zeroed:
+            s = replace(s, zero=True)
+        inner = {name: _zero(b, zeroed) for name, b in blocks(s)}
+        out.append(replace(s, **inner) if inner else s)
+    return tuple(out)
 
 
 # ---- what a statement reads

@@ -31,6 +31,7 @@ class Attempt:
     memory: dict[Var, Place] = field(default_factory=dict)
     seen: dict[Var, set[tuple[int, Var]]] = field(default_factory=dict)  # array -> loops and cells that compute it
     thin: set[Var] = field(default_factory=set)  # computed again and again in a loop on which it does not depend
+    zeroed: set[Buffer] = field(default_factory=set)  # to be allocated with zeros
     loops: Any = field(default_factory=count)
 
 
@@ -125,9 +126,9 @@ class Writer:
         if place.parent is not None:
             whole, prefix = place.parent
             if whole.window is None:
-                self.allocate(whole)
+                self.allocate(whole, zero)
             assert whole.window is not None
-            place.window = Window(whole.window.buffer, (*whole.window.prefix, *prefix), shape)
+            place.window = Window(whole.window.buffer, (*whole.window.prefix, *self.index(prefix)), shape)
             return
         buffer = Buffer(Type(place.type.dtype, shape), place.hint)
         place.window = Window(buffer, (), shape)
@@ -135,12 +136,17 @@ class Writer:
 
     def fill(self, place: Place, x: Lit) -> None:
         zero = not x.value and math.copysign(1.0, x.value) > 0
+        root = place.root()
+        if zero and root.window is None and root.parent is None:
+            self.allocate(place, True)
+            return
         if place.window is None:
-            self.allocate(place, zero)
-            if zero and place.parent is None:
-                return
+            self.allocate(place)
         assert place.window is not None
-        self.levels[0] += filled(place.window, place.type, x)
+        if zero and root.once:
+            self.attempt.zeroed.add(place.window.buffer)
+        else:
+            self.levels[0] += filled(place.window, place.type, x)
 
     def reshaped(self, window: Window, shape: Index) -> Buffer:
         """Another name for memory, with another shape."""
