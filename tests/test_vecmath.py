@@ -26,14 +26,14 @@ TWO = {"atan2", "hypot", "logaddexp", "pow", "maximum", "minimum", "copysign"}
 
 
 @cache
-def loop(call: str, arity: int, flags: frozenset[str] | bool = frozenset(), statement: str = "pass"):
+def loop(call: str, arity: int, flags: frozenset[str] | bool = frozenset()):
     """njit of: for every i, out[i] = call, where a and b are the i-th elements of the arguments."""
     args = "ab"[:arity]
     fetch = "\n        ".join(f"{v} = {v}_all[i]" for v in args)
     names = ", ".join(f"{v}_all" for v in args)
-    head = f"def f({names}, out):\n    {statement}\n    for i in range(out.size):\n"
+    head = f"def f({names}, out):\n    for i in range(out.size):\n"
     text = f"{head}        {fetch}\n        out[i] = {call}"
-    scope = {**vecmath.TABLE, "vector_width_512": vecmath.vector_width_512}
+    scope = dict(vecmath.TABLE)
     exec(text, scope)
     return nb.njit(error_model="numpy", fastmath=set(flags) if isinstance(flags, frozenset) else flags)(scope["f"])
 
@@ -213,8 +213,8 @@ def test_one_huge_angle_among_small_ones(name):
 # What LLVM makes of it
 
 
-def code_of(call: str, statement: str = "pass") -> str:
-    f = loop(call, 1, frozenset(), statement)
+def code_of(call: str) -> str:
+    f = loop(call, 1)
     f(np.ones(3), np.ones(3))
     return f.inspect_llvm(f.signatures[0])
 
@@ -233,9 +233,10 @@ def test_rescued_loops_keep_their_vectors(name):
     assert re.search(rf"call <(\d+) x double> @jitgrad\.\w+\.rescue\.{name}\.f64\.v\1\(", code)
 
 
-def test_vector_width_is_an_attribute_of_the_loops_function():
-    attribute = '"prefer-vector-width"="512"'
-    assert attribute in code_of("exp(a)", "vector_width_512()") and attribute not in code_of("exp(a)")
+def test_loops_of_dear_functions_ask_for_wide_vectors():
+    assert all(vecmath.WIDE in code_of(call) for call in ("exp(a)", "tanh(a) + 1.0", "sqrt(log(a))"))
+    assert all(vecmath.WIDE not in code_of(call) for call in ("a + 1.0", "sqrt(a)", "floor(fabs(a))"))
+    assert set(vecmath.TABLE) >= vecmath.CHEAP
 
 
 # digamma has zeros, near which only the absolute error can be small

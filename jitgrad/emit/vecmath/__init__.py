@@ -2,8 +2,13 @@
 
 Each name of `TABLE` is one function for float64 and float32 scalars inside `@njit` code; integers are taken as float64.
 Results at NaN, infinities, signed zeros and denormals are NumPy's (SciPy's for the special functions), and errors are
-a few units in the last place. Calls in loops become vector instructions, at LLVM's choice of width; see
-`vector_width_512`. Nothing is typed or compiled until used, and each use costs well under a millisecond.
+a few units in the last place. Calls in loops become vector instructions (Note [Width of vectors]). Nothing is typed or
+compiled until used, and each use costs well under a millisecond.
+
+Note [Width of vectors]
+LLVM prefers 256 bits on most CPUs that have 512, for fear of lower clocks. Loops bound by computing, as opposed to by
+memory, then lose up to half of their speed. So a function that calls any of these asks for 512, unless all it calls are
+as cheap as an addition. Without AVX-512 that has no effect.
 
 `fingerprint()` is a hash of the sources of this package, for keys of caches of what was compiled with it.
 """
@@ -21,7 +26,11 @@ from numba.extending import intrinsic
 from . import build, circular, elementary, special
 from .build import F32, F64, Real, Value, define, fingerprint, seal
 
-__all__ = ["TABLE", "fingerprint", "vector_width_512"]
+__all__ = ["TABLE", "fingerprint"]
+
+# See Note [Width of vectors]. Not one of the attributes that llvmlite's own `add` knows.
+WIDE = '"prefer-vector-width"="512"'
+CHEAP = {"sqrt", "fabs", "sign", "floor", "ceil", "trunc", "rint", "maximum", "minimum", "copysign", "fma"}
 
 
 def _real(*args: types.Type) -> Real | None:
@@ -41,6 +50,8 @@ def _lowered(name: str, body: Callable[..., Value], *args: types.Type) -> tuple[
         function = define(context, builder.module, name, real, len(args), body, "alwaysinline")
         call = builder.call(function, values[-len(args) :])
         seal(call)
+        if name not in CHEAP:
+            set.add(builder.function.attributes, WIDE)
         return call
 
     return real.numba(*[real.numba] * len(args)), codegen
@@ -69,20 +80,6 @@ def _polygamma(typingctx, n, x):
     return lowered and (lowered[0].return_type(n, *lowered[0].args), lowered[1])
 
 
-def _vector_width_512(typingctx):
-    """A statement: let loops of the function it stands in use 512-bit vectors, where the CPU has them.
-
-    LLVM prefers 256 bits on most CPUs that have 512, for fear of lower clocks. Loops bound by computing, as opposed to
-    by memory, then lose up to half of their speed. Without AVX-512 the statement has no effect.
-    """
-
-    def codegen(context, builder, signature, values):
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # not one of those llvmlite's `add` knows
-        return context.get_dummy_value()
-
-    return types.none(), codegen
-
-
 # fmt: off
 TABLE: dict[str, Any] = {
     **{body.__name__: _export(body.__name__, 1, body) for body in (
@@ -101,7 +98,6 @@ TABLE: dict[str, Any] = {
     "polygamma": intrinsic(prefer_literal=True)(_polygamma),
 }
 # fmt: on
-vector_width_512 = intrinsic(_vector_width_512)
 
 
 def __getattr__(name: str) -> Any:
