@@ -17,9 +17,9 @@ from .corpus import CASES, Case
 
 # Compiling is dear: `make test` compiles these, `make test-all` compiles all.
 QUICK = {
-    "attention", "bound_method", "closure", "control_flow", "dataclass_of_layers", "gaussian_process", "gradient_penalty",
-    "heat_equation", "horner", "in_place_everything", "lennard_jones_in_loops", "lu_by_hand", "mlp", "newton_root", "rosen",
-    "softmax_cross_entropy",
+    "attention", "bound_method", "closure", "control_flow", "dataclass_of_layers", "gradient_penalty",
+    "heat_equation", "horner", "in_place_everything", "kalman_filter", "lennard_jones_in_loops", "lu_by_hand", "mlp",
+    "newton_root", "predators", "products_with_constants", "ridge", "rosen", "softmax_cross_entropy",
 }  # fmt: skip
 BY_NAME = {c.name: c for c in CASES}
 

@@ -200,7 +200,7 @@ def _matmul_flags(b: Block, let: Let) -> tuple[Any, ...]:
     """Which of the matrices are taken transposed."""
     out = []
     for a, name in zip(let.args, ("ta", "tb"), strict=True):
-        flip = turned(b.facts, let, a) is not b.facts.atom(a)
+        flip = turned(b.facts, let, a) != b.facts.atom(a)
         out.append(bool(let.attrs.get(name, False)) != flip)
     return tuple(out)
 

@@ -91,3 +91,10 @@ def lu_by_hand(m):
 def triple_products(a, b):
     c = np.cross(a, b)
     return np.einsum("ij,ij->", c, c) + np.trace(a.T @ b) + np.sum(np.outer(a[0], b[1]))
+
+
+@case(lambda r, n: (r.normal(size=(n, n + 1)), r.normal(size=n)))
+def products_with_constants(a, v):
+    ones, zeros = np.ones((3, len(v))), np.zeros((a.shape[1], 2))
+    sums = ones @ a
+    return np.sum(sums**2) + np.sum((a @ zeros + 1.0) ** 2) + np.sum((a.T @ np.full(len(v), 0.5)) ** 3) + np.ones(len(v)) @ v
