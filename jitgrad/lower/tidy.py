@@ -108,6 +108,9 @@ def read_buffers(s: Stmt) -> Iterator[Buffer]:
 # ---- what nobody needs
 
 
+SILENT = frozenset({"matmul"})  # routines that raise nothing: without use, they go
+
+
 def pruned(plan: Plan) -> Plan:
     """Without stores to memory that is not read, and scalars that are not used; until nothing changes."""
     while True:
@@ -130,6 +133,7 @@ def _live(plan: Plan) -> tuple[set[Buffer], set[Var]]:
     for s in every:  # another name for memory that lives: its stores count
         if isinstance(s, Reshape) and s.source.buffer in buffers:
             buffers.add(s.buffer)
+    buffers |= {w.buffer for s in every if isinstance(s, Call) and s.name not in SILENT for w in s.outs}
     scalars = {v for r in plan.results for v in window_vars(r)}
     scalars |= {v for b in plan.sizes for v in dim_vars(b.rest)}
     scalars |= {v for s in every for v in reads(s)}
@@ -142,6 +146,8 @@ def _without(block: Block, buffers: set[Buffer], scalars: set[Var]) -> Block:
         if isinstance(s, (Alloc, Store, Grow, Reshape)) and s.buffer not in buffers:
             continue
         if isinstance(s, (Scalar, Load, Update)) and s.out not in scalars:
+            continue
+        if isinstance(s, Call) and s.name in SILENT and not any(w.buffer in buffers for w in s.outs):
             continue
         if isinstance(s, Set):
             kept = [k for k, v in enumerate(s.outs) if v in scalars]
