@@ -317,6 +317,8 @@ def test_the_number_of_leaves_must_fit():
 def test_like_takes_the_entries_of_a_dict_in_any_order():
     tree = flatten({"a": [1.0, 2.0], 3: 4.0})[1]
     assert flatten_like(tree, {3: 40.0, "a": [10.0, 20.0]}) == [10.0, 20.0, 40.0]
+    assert flatten_like(tree, {3: 40.0, "a": None}) == [None, None, 40.0]
+    assert flatten_like(tree, None) == [None, None, None]
 
 
 OTHER, PARTS, BESIDE = "has another structure", "has other parts", "differs beside its parts"
@@ -325,7 +327,6 @@ ab, ba = OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)
 UNLIKE = [
     (1.0,               [1.0],                f"g {OTHER}",      "a number or an array", "a list of 1"),
     ([1.0],             1.0,                  f"g {OTHER}",      "a list",       "a leaf of type float"),
-    ([1.0],             None,                 f"g {OTHER}",      "a list",       "None"),
     ((None, 1.0),       (2.0, 1.0),           f"g[0] {OTHER}",   "None",         "a leaf of type float"),
     (Pair(1, 2),        State(1, 2),          f"g {OTHER}",      "a Pair",       "a State of 2"),
     ({"w": (1.0, 2.0)}, {"w": (1.0,)},        f"g['w'] {PARTS}", "a tuple of 2", "a tuple of 1 without g['w'][1]"),

@@ -148,6 +148,8 @@ class Tangent(Transformation):
         for leaf, (k, t) in enumerate(zip(inside.params, dots, strict=True)):
             if k is not None and t is not None and inside.is_float(leaf):
                 tans[k] = like(t, inside.args[k], "a tangent")
+            elif is_real(t):
+                without(describe(inside.leaves[leaf]), "a tangent")
         outs, touts = push_fn(inside.fn, inside.args, [tans.get(k) for k in range(len(inside.fn.params))])
         moved = [tangent_or_zero(t, y) if y.type.is_real else None for y, t in zip(outs, touts, strict=True)]
         return inside.rebuild(outs), inside.tangents(moved)
@@ -174,6 +176,20 @@ def like(t: Any, x: Value, what: str) -> Value:
     return promote.convert(operand, x.dtype)
 
 
+def is_real(t: Any) -> bool:
+    return isinstance(t, float) or (isinstance(t, StandIn) and t.operand().is_real)
+
+
+def without(of: str, what: str) -> None:
+    raise_at(
+        DTypeError,
+        f"{what} is given for what has no derivative",
+        wanted="None",
+        got=f"a float, for {of}",
+        repair="make it a float (3.0, x.astype(float)) to differentiate it",
+    )
+
+
 @dataclass(frozen=True)
 class Forward(Transformation):
     """primals -> (out, pullback), within a trace"""
@@ -189,10 +205,12 @@ class Forward(Transformation):
         def pullback(cotangent: Any) -> Any:
             gs: dict[int, Value] = {}
             given = flatten_like(inside.out_tree, cotangent, "cotangent")
-            for j, g in zip(inside.real_results(), given, strict=True):
+            for j, o, g in zip(inside.real_results(), inside.outs, given, strict=True):
                 if j is not None and g is not None:
                     g = like(g, outs[j], "a cotangent")
                     gs[j] = gs[j] + g if j in gs else g
+                elif is_real(g) and o.kind != "constant":
+                    without(o.dtype or describe(o.value), "a cotangent")
             return chosen.tree(inside, back(gs))
 
         pullback._jitgrad_trace_ = True  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..front.promote import shape_text
 from ..front.standin import Array, Scalar
 from ..front.trace import Inline, Out, trace_inline
@@ -82,8 +84,8 @@ def stand_in(o: Out, v: Kept) -> Any:
 
 
 def tangent(o: Out, v: Kept) -> Any:
-    if o.kind == "constant" and isinstance(o.value, float):
-        return 0.0
+    if o.kind == "constant" and isinstance(o.value, (float, np.floating)):
+        return type(o.value)(0.0)
     return None if v is None or o.kind in ("static", "constant") else stand_in(o, v)
 
 

@@ -7,6 +7,8 @@ sizes answer the questions that tracing asked, and for which what the function t
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import threading
 import time
 import weakref
@@ -17,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..emit.cpu import Compiled, compile_fn
-from ..errors import ArgumentError, raise_at
+from ..errors import AliasError, ArgumentError, raise_at
 from ..front.calls import callee
 from ..front.context import tracing
 from ..front.control import Control
-from ..front.trace import Traced, is_dynamic, trace_call
+from ..front.guards import CODE, VALUES
+from ..front.trace import Traced, is_dynamic, is_integer, trace_call
 from ..front.tree import flatten
 from ..ir.core import Fn
 from ..ir.interp import NUMPY
@@ -35,6 +38,12 @@ ndarray = np.ndarray
 FAILED = object()
 MANY = 64  # programs kept for one kind of arguments
 QUICK = 1024  # calls remembered by the exact shapes of their arguments
+INT64 = np.iinfo(np.int64)
+
+# One program is made at a time, in whatever thread. A fork waits: the child would inherit a lock that nobody releases.
+_making = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 @dataclass(eq=False)
@@ -67,12 +76,16 @@ class Program:
         """The program that was compiled, as text."""
         return show(self.fn)
 
-    def arrays(self) -> list[np.ndarray] | None:
-        """The captured arrays; None where something taken from outside has changed."""
+    def captured(self) -> Sequence[Any] | None:
+        """The captured arrays as compiled code takes them; None where something taken from outside has changed."""
         for names, key, expected in self.globals:
             if names.get(key, FAILED) is not expected:
-                return self.traced.guards.arrays(self.traced.captured)
-        return self.traced.guards.arrays(self.traced.captured) if self.others else []
+                break
+        else:
+            if not self.others:
+                return ()
+        arrays = self.traced.guards.arrays(self.traced.captured)
+        return None if arrays is None else list(map(argument, arrays))
 
 
 def result_of(traced: Traced) -> Callable[[Sequence[Any]], Any]:
@@ -88,6 +101,9 @@ def result_of(traced: Traced) -> Callable[[Sequence[Any]], Any]:
         elif out.kind == "scalar" and not out.weak:
             names[out.dtype] = NUMPY[out.dtype]
             text = f"{out.dtype}({text})"
+        elif out.kind == "array" and not traced.fn.results[at].type.shape:
+            names |= {"array": np.array, "dtype" + out.dtype: NUMPY[out.dtype]}
+            text = f"array({text}, dtype{out.dtype})"
         leaves.append(text)
         at += out.kind != "static"
     return maker(traced.out_tree, leaves, names)
@@ -107,12 +123,18 @@ class Function:
         self._programs: dict[Any, list[Program]] = {}
         self._quick: dict[Any, Program] = {}
         self._last: Program | None = None
-        self._lock = threading.RLock()
         self._bound: dict[int, tuple[Any, Function]] = {}
         functools.update_wrapper(self, f, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
 
     def __repr__(self) -> str:
         return f"<{self.what} of {getattr(self.f, '__qualname__', self.f)}>"
+
+    def __reduce__(self) -> Any:
+        """By its name if it is a decorated function of a module, as Python does; else by what it is made of."""
+        found: Any = sys.modules.get(self.__module__)
+        for name in self.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return self.__qualname__ if found is self else (type(self), (self.f, self.what, self.transformation))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the instance is static, its attributes are watched."""
@@ -132,7 +154,7 @@ class Function:
         key, leaves = key_of(args, kwargs)
         program = self._quick.get(key)
         if program is not None:
-            captured = program.arrays()
+            captured = program.captured()
             if captured is not None:
                 self._last = program
                 program.calls += 1
@@ -143,7 +165,9 @@ class Function:
         leaves, tree = flatten((args, kwargs), "args")
         program, captured = self._find(args, kwargs, leaves, (tree, *map(leaf_key, leaves)))
         self._last = program
-        if quick is not None and not program.traced.written:
+        if program.traced.touched:
+            check_apart(self.f, program.traced, leaves)
+        elif quick is not None:
             if len(self._quick) >= QUICK:
                 self._quick.clear()
             self._quick[quick] = program
@@ -156,20 +180,30 @@ class Function:
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], key: Any
-    ) -> tuple[Program, Sequence[np.ndarray]]:
+    ) -> tuple[Program, Sequence[Any]]:
+        found, _ = self._search(leaves, key)
+        if found is not None:
+            return found
+        with _making:
+            found, why = self._search(leaves, key)  # another thread may have made it meanwhile
+            if found is not None:
+                return found
+            program = self._make(args, kwargs, why)
+            self._programs[key] = [program, *self._programs.get(key, [])[: MANY - 1]]
+        return program, list(map(argument, program.traced.captured))
+
+    def _search(self, leaves: Sequence[Any], key: Any) -> tuple[tuple[Program, Sequence[Any]] | None, str]:
+        """A program that serves this call, with the arrays it captured; or why there is none."""
         known = self._programs.get(key, [])
-        why = "first call" if not self._programs else "other types" if not known else ""
+        why = "first call" if not self._programs else "other types"
         for program in known:
             why = program.matcher.refuses(leaves) or ""
             if not why:
-                captured = program.arrays()
+                captured = program.captured()
                 if captured is not None:
-                    return program, captured
+                    return (program, captured), ""
                 why = "what the function uses from outside has changed"
-        with self._lock:
-            program = self._make(args, kwargs, why)
-            self._programs[key] = [program, *known[: MANY - 1]]
-        return program, program.traced.captured
+        return None, why
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any], why: str) -> Program:
         seconds: dict[str, float] = {}
@@ -220,23 +254,57 @@ class Function:
 
 
 def leaf_key(x: Any) -> Any:
-    """What of a leaf decides about the program, apart from sizes."""
+    """What of a leaf decides about the program, apart from sizes. Equal objects may hold what differs: identity decides."""
     if isinstance(x, ndarray):
         return (type(x), x.dtype, x.ndim)
     if is_dynamic(x):
+        if is_integer(x) and not INT64.min <= x <= INT64.max:
+            raise_at(ArgumentError, "an integer is too large", wanted="64 bits", got=str(x), repair=f"float({x})")
         return type(x)
-    try:
-        hash(x)
-        return (type(x), x)
-    except TypeError:
-        return (type(x), id(x))
+    return (type(x), x if isinstance(x, (*VALUES, *CODE)) else id(x))
 
 
 def argument(x: Any) -> Any:
-    """A dynamic leaf as compiled code takes it."""
-    if isinstance(x, ndarray):
-        return np.ascontiguousarray(x) if x.ndim else x[()]
-    return x
+    """A dynamic leaf, or a captured array, as compiled code takes it: contiguous, aligned, of a type that may be written."""
+    if not isinstance(x, ndarray):
+        return x
+    if not x.ndim:
+        return x[()]
+    plain = np.require(x, requirements="CA")
+    return plain if plain.flags.writeable else np.asarray(_Writable(plain))
+
+
+class _Writable:
+    """Read-only memory under a type without that mark. Compiled code writes to no argument."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x  # owns the memory
+        self.__array_interface__ = {**x.__array_interface__, "data": (x.ctypes.data, False)}
+
+
+def check_apart(f: Any, traced: Traced, leaves: Sequence[Any]) -> None:
+    """What the function writes must be no other of its arrays: the program was made for arrays that are apart."""
+    hints = [p.hint for p in traced.fn.params[len(traced.dynamic) :]]
+    captured = zip(hints, traced.guards.arrays(traced.captured) or (), strict=False)
+    arrays = [(k, traced.names[k], x) for k, x in enumerate(leaves) if isinstance(x, ndarray)]
+    arrays += [(-1, name, x) for name, x in captured]
+    for k in traced.touched:
+        for j, name, x in arrays:
+            if j != k and overlap(x, leaves[k]):
+                raise_at(
+                    AliasError,
+                    f"`{traced.names[k]}`, which `{getattr(f, '__name__', f)}` writes, shares memory with `{name}`",
+                    wanted="arrays that are apart",
+                    got="one array, or two views of one, under two names",
+                    repair="pass a copy of one of them",
+                )
+
+
+def overlap(x: np.ndarray, y: np.ndarray) -> bool:
+    try:
+        return np.shares_memory(x, y, max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True
 
 
 def write_back(written: Sequence[int], leaves: Sequence[Any], results: Sequence[Any]) -> None:

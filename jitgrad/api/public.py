@@ -156,7 +156,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> Any:
         return derive.Forward(f)(*primals)
     kept = plain_copy(primals)
     function = made(f, "vjp", lambda: derive.Pullback(f))
-    return made(f, "jit", lambda: f)(*primals), lambda cotangent: function(kept, cotangent)
+    return made(f, "value", lambda: f)(*primals), lambda cotangent: function(kept, cotangent)
 
 
 def jacobian(f: Callable[..., Any] | None = None, *, argnums: Any = 0, mode: str = "auto") -> Any:

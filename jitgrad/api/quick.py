@@ -38,7 +38,7 @@ def _look(xs: Any, key: list[Any], leaves: list[Any], depth: int) -> bool:
     for x in xs:
         t = type(x)
         if t is ndarray:
-            if not x.flags.c_contiguous or not x.ndim:
+            if not x.flags.carray or not x.ndim:
                 return False
             key.append(x.dtype)
             key.append(x.shape)

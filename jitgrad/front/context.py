@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HIDDEN_PACKAGES, IndexOutOfBounds, InternalError, JitgradError, NoSource, ShapeError, listener
+from ..errors import (
+    HIDDEN_PACKAGES,
+    EscapedError,
+    IndexOutOfBounds,
+    JitgradError,
+    NoSource,
+    ShapeError,
+    listener,
+    raise_at,
+)
 from ..ir import build
 from ..ir.core import Where
 from ..ir.dims import Dim, DimLike, Sym, substitute
@@ -23,7 +32,7 @@ from ..ir.dims import Dim, DimLike, Sym, substitute
 if TYPE_CHECKING:
     from .captured import Captured
     from .guards import Guards
-    from .scope import Scope
+    from .scope import Box, Scope
 
 _trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
@@ -54,6 +63,7 @@ class Trace:
     guards: Guards = None  # type: ignore[assignment]
     root: build.Scope = None  # type: ignore[assignment]  # of the program; what is captured becomes its parameters
     captures: dict[int, Captured] = field(default_factory=dict)  # by the identity of the array
+    touched: set[Box] = field(default_factory=set)  # of which a function traced within writes a copy
 
     def now(self, d: DimLike) -> DimLike:
         """A size as this attempt knows it."""
@@ -86,7 +96,13 @@ def tracing() -> bool:
 def current() -> Trace:
     trace = _trace.get()
     if trace is None:
-        raise InternalError("a stand-in was used outside of a trace")
+        raise_at(
+            EscapedError,
+            "a traced value is used outside of its trace",
+            wanted="values that stay in the function that is traced, and in its thread",
+            got="one that was stored elsewhere, or given to another thread",
+            repair="return it",
+        )
     return trace
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConcretizationError, DTypeError, EscapedError, raise_at
+from ..errors import AliasError, ConcretizationError, DTypeError, EscapedError, raise_at
 from ..ir import build
 from ..ir.build import Value, size
 from ..ir.core import F64, I64, Fn, Type, Var
@@ -65,6 +65,7 @@ class Traced:
     bindings: tuple[Binding, ...]
     size_guards: tuple[SizeGuard, ...]
     written: tuple[int, ...]  # the leaves whose arrays the function writes
+    touched: tuple[int, ...]  # these, and those of which a function traced within writes a copy
     notes: tuple[str, ...] = ()
     restarts: int = 0
 
@@ -169,16 +170,21 @@ def _positional(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
 
 
 def is_integer(x: Any) -> bool:
-    return isinstance(x, (int, np.integer)) and not isinstance(x, (bool, np.bool_))
+    """Is it a size? NumPy's other integers are numbers like any other: they wrap around, and their dtype counts."""
+    return isinstance(x, (int, np.int64)) and not isinstance(x, bool)
 
 
 def is_float(x: Any) -> bool:
     return isinstance(x, (float, np.floating))
 
 
+def is_number(x: Any) -> bool:
+    return is_float(x) or (isinstance(x, np.integer) and x.dtype in NAME_OF)
+
+
 def is_dynamic(x: Any) -> bool:
     """Does the leaf become a parameter of the program?"""
-    return isinstance(x, np.ndarray) or is_integer(x) or is_float(x)
+    return isinstance(x, np.ndarray) or is_integer(x) or is_number(x)
 
 
 def _supported(x: np.ndarray, name: str) -> None:
@@ -207,8 +213,8 @@ def _stand_in(entry: _Entry, k: int, trace: Trace, params: list[Var]) -> Any:
         bound = own if isinstance(own, Sym) and own.name == name else None
         params.append(trace.root.param(Var(I64, _hint(name), bound)))
         return Scalar(size(d), weak=not isinstance(x, np.generic))
-    if is_float(x):
-        dtype = NAME_OF.get(np.dtype(type(x)))
+    if is_number(x):
+        dtype = NAME_OF.get(np.result_type(x) if isinstance(x, np.generic) else np.dtype(float))
         if dtype is None:
             raise_at(DTypeError, f"`{name}` has the dtype {x.dtype}", wanted="float64 or float32", got=str(x.dtype))
         params.append(trace.root.param(Var(F64.of(dtype), _hint(name))))
@@ -242,9 +248,12 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
             out_tree, outs, values = _results(out)
         finally:
             trace.guards.restore()
+        if keep_writes:
+            _check_kept(entry, (args, kwargs), inputs)
         dynamic = tuple(k for k, x in enumerate(entry.leaves) if is_dynamic(x))
         boxes = {x.box: k for k, x in enumerate(inputs) if isinstance(x, Array)}
         written = tuple(k for box, k in boxes.items() if box in trace.scope.written)
+        touched = tuple(k for box, k in boxes.items() if box in trace.scope.written or box in trace.touched)
         if keep_writes:
             values += [trace.scope.store[box] for box, k in boxes.items() if k in written]
         params += [c.param for c in trace.captures.values()]
@@ -269,9 +278,23 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         tuple((k, axis, trace.now(d)) for (k, axis), d in entry.sizes.items()),
         tuple(trace.size_guards),
         written,
+        touched,
         tuple(trace.notes),
         restarts,
     )
+
+
+def _check_kept(entry: _Entry, given: Any, inputs: list[Any]) -> None:
+    """Arrays are written in place; what else the caller's containers hold cannot be replaced."""
+    now, tree = flatten(given, "args")
+    if tree != entry.tree or any(x is not was for x, was in zip(now, inputs, strict=True)):
+        raise_at(
+            EscapedError,
+            f"`{_name(entry.f)}` changes what a container among its arguments holds",
+            wanted="writes into arrays, and results that are returned",
+            got="a container of the caller's that would have to hold other values",
+            repair="return the new values, or write into an array: x[...] = value",
+        )
 
 
 def innermost(f: Any) -> Any:
@@ -343,9 +366,31 @@ def trace_inline(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
         inner_args, inner_kwargs = tree.unflatten(inputs)
         out = callee(f, Control)(*inner_args, **inner_kwargs)
         out_tree, outs, results = _results(out)
+        _check_apart(trace, _name(f), names, leaves, inputs)
         fn, captured = build.finish(writing, params, tuple(results), _name(f))
     dynamic = tuple(k for k, v in enumerate(outside) if v is not None)
     return Inline(fn, tuple(v for v in outside if v is not None), captured, out_tree, outs, dynamic, tree)
+
+
+def _check_apart(trace: Trace, f: str, names: list[str], leaves: list[Any], inputs: list[Any]) -> None:
+    """A function traced within works on copies: what it writes must be no other array that it uses."""
+    pairs = list(zip(names, leaves, inputs, strict=True))
+    for name, x, own in pairs:
+        if not isinstance(own, Array) or not (own.box in trace.scope.written or own.box in trace.touched):
+            continue
+        box = boxed(x).box if isinstance(x, np.ndarray) else x.box
+        trace.touched.add(box)
+        same = {box, *box.may}
+        twins = [other for other, z, mine in pairs if mine is not own and isinstance(z, Array) and z.box in same]
+        twins += [b.name for b in same if b in trace.scope.store]
+        if twins:
+            raise_at(
+                AliasError,
+                f"`{name}`, which `{f}` writes, is also `{twins[0]}`",
+                wanted="arrays that are apart",
+                got="one array, or two views of one, under two names",
+                repair="pass a copy of one of them",
+            )
 
 
 def _outer_value(x: Any) -> Value | None:

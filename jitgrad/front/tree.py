@@ -113,7 +113,8 @@ def flatten_args(args: tuple[Any, ...]) -> tuple[Sequence[Any], TreeDef]:
 
 
 def flatten_like(tree: TreeDef, x: Any, root: str = "x") -> list[Any]:
-    """The leaves of `x`, which must have the structure `tree`; the entries of a dict may come in any order.
+    """The leaves of `x`, which must have the structure `tree`; the entries of a dict may come in any order. None may
+    stand for any part: its leaves are None.
 
     >>> _, tree = flatten({"w": 1.0, "b": 2.0})
     >>> flatten_like(tree, {"b": 20.0, "w": 10.0})
@@ -327,6 +328,9 @@ _FLAT = tuple(_flat(n) for n in range(17))
 
 
 def _open_like(spec: Spec, x: Any, name: str, leaves: list[Any]) -> None:
+    if x is None:
+        leaves.extend(None for _ in _paths(spec, ""))
+        return
     kind = _kind(type(x))
     if kind is not (spec[0] if spec else None):
         wanted = f"a {spec[0].name}" if spec and spec[0] is not NONE else "None" if spec else "a number or an array"
