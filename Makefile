@@ -17,7 +17,7 @@ PYTEST := $(PY) -m pytest -q --doctest-modules -n $(if $(filter 1,$(JOBS)),0,$(J
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## *' '{printf "make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/run.stamp   ## a nonlinear least-squares fit with exact derivatives
+demo: $(VENV)/plot.stamp   ## a nonlinear least-squares fit with exact derivatives
 	$(PY) examples/misra1a.py
 
 test: $(VENV)/dev.stamp   ## the tests and the doctests, the slow ones left out
@@ -45,10 +45,6 @@ $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	    || { echo "jitgrad needs Python 3.10 or newer: make PYTHON=/path/to/python3.x"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/run.stamp: pyproject.toml | $(PY)
-	$(PY) -m pip install -q -e .
-	@touch $@
 
 $(VENV)/%.stamp: pyproject.toml | $(PY)
 	$(PY) -m pip install -q -e '.[$*]'
