@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..errors import ArgumentError, DTypeError, NotDifferentiable, ShapeError, raise_at
 from ..front import promote
 from ..front import size as sizes
@@ -177,7 +179,9 @@ def like(t: Any, x: Value, what: str) -> Value:
 
 
 def is_real(t: Any) -> bool:
-    return isinstance(t, float) or (isinstance(t, StandIn) and t.operand().is_real)
+    if isinstance(t, np.ndarray):
+        return t.dtype.kind == "f"
+    return isinstance(t, (float, np.floating)) or (isinstance(t, StandIn) and t.operand().is_real)
 
 
 def without(of: str, what: str) -> None:
@@ -242,8 +246,11 @@ class HessianProduct(Transformation):
         return PRIMALS_AND_TANGENTS
 
     def __call__(self, primals: Any, tangents: Any) -> Any:
-        every = tuple(range(len(primals)))
-        return Tangent(Gradient(self.f, every))(primals, tangents)[1]
+        parts = [flatten(p, "primals") for p in primals]
+        real = tuple(k for k, (leaves, _) in enumerate(parts) if any(map(is_real, leaves)))
+        gradient = Gradient(self.f, real or tuple(range(len(primals))))
+        products = dict(zip(real, Tangent(gradient)(primals, tangents)[1], strict=True))
+        return tuple(products.get(k, tree.unflatten([None] * tree.size)) for k, (_, tree) in enumerate(parts))
 
 
 def stopped(x: Any) -> Any:

@@ -28,6 +28,8 @@ Blocks = dict[int, dict[int, Value]]  # result -> parameter -> the derivative, o
 
 @dataclass(frozen=True)
 class Jacobian(Transformation):
+    """(arguments) -> for each leaf of the result, a tree like the chosen argument"""
+
     argnums: Argnums = 0
     mode: str = "auto"
 

@@ -302,7 +302,7 @@ def check_apart(f: Any, traced: Traced, leaves: Sequence[Any]) -> None:
 
 def overlap(x: np.ndarray, y: np.ndarray) -> bool:
     try:
-        return np.shares_memory(x, y, max_work=10_000)
+        return np.shares_memory(x, y, max_work=10_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

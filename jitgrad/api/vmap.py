@@ -25,6 +25,8 @@ Axes = int | None | tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class Vectorised(Transformation):
+    """(arguments with rows) -> results with rows"""
+
     in_axes: Axes = 0
     out_axes: int = 0
 
