@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jitgrad.ir.build import Value, apply, size, trace, value
+from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import F64, Fn, Type, Var
 from jitgrad.ir.dims import Sym, of_symbol
 from jitgrad.ir.interp import interp
@@ -131,3 +131,13 @@ def test_a_read_that_may_be_out_of_bounds_stays() -> None:
 
     text = show(simplify(hoist(program(f, VECTOR, Type("i64")))))
     assert text.index("get") > text.index("loop")
+
+
+def test_both_partials_of_a_quotient_share_one_reciprocal() -> None:
+    def f(x: Value, z: Value, g: Value) -> Any:
+        return (1.0 / z) * g, -((x / z) * (1.0 / z)) * g
+
+    shorter = simplify(program(f, F64, F64, F64))
+    assert show(shorter).count("div(") == 2 and "div(1.0" in show(shorter)
+    args = (3.0, 0.7, 1.1)
+    np.testing.assert_allclose(interp(shorter, *args), (1.1 / 0.7, -3.0 / 0.7**2 * 1.1), rtol=1e-14)

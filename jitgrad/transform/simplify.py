@@ -108,6 +108,8 @@ def key_of(op: Op, args: Sequence[Atom], attrs: Any) -> Key:
 
 
 class Simplifier(Rewriter):
+    merged = True  # equal statements are one, so that uses can be counted
+
     def __init__(self, fn: Fn, parent: Simplifier | None = None, kind: str = "root") -> None:
         super().__init__(fn, parent, kind)
         self.defs: dict[Var, tuple[Let, tuple[Atom, ...]]] = {}  # what is known of the variables written so far
@@ -201,7 +203,7 @@ def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value
             return isinstance(have, Lit) and have.type.is_real and have.has(want.value)
         if want in inner:
             made = rw.define(have)
-            if made is None or made[0] is not inner[want].op or (pattern.once and not rw.used_once(have)):
+            if made is None or made[0] is not inner[want].op or (pattern.once and not (rw.merged and rw.used_once(have))):
                 return False
             return all(map(same, inner[want].args, made[1]))
         return found.setdefault(want, have) == have  # type: ignore[arg-type]
@@ -224,8 +226,15 @@ def fold(let: Let, atoms: Sequence[Atom]) -> Lit | None:
     return Lit(y.item(), t)
 
 
+class First(Simplifier):
+    """The first pass: what it meets may have a twin further down, `1.0 / z` in both partials of `div` say."""
+
+    merged = False
+
+
 def simplify(fn: Fn) -> Fn:
     """Until nothing changes."""
+    fn = rewritten(fn, First)
     size = statements(fn)
     for _ in range(8):
         fn = rewritten(fn, Simplifier)
