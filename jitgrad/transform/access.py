@@ -10,7 +10,7 @@ as the loop left it. So nothing of it needs to be remembered: LU, triangular sol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from ..ir.walk import definitions
 from ..ops.cond import Cond
 from ..ops.index import axes_of
 from ..ops.loop import Loop
+from ..ops.while_ import While
 
 Cell = tuple[DimLike, ...]
 Ranges = dict[Any, tuple[DimLike, DimLike]]
@@ -40,17 +41,17 @@ class Facts:
         return swap_dim(dim_of(a), self.names)
 
 
-_facts: ContextVar[Facts] = ContextVar("facts", default=Facts())
+_facts: ContextVar[Facts | None] = ContextVar("facts", default=None)
 
 
 def facts() -> Facts:
-    return _facts.get()
+    return _facts.get() or Facts()
 
 
 @contextmanager
 def assuming(names: Mapping[Var, Atom], ranges: Ranges) -> Iterator[None]:
     """Within: these variables are those outer atoms, and these indices have these ranges."""
-    known = _facts.get()
+    known = facts()
     token = _facts.set(Facts({**known.names, **names}, {**known.ranges, **ranges}))
     try:
         yield
@@ -152,7 +153,8 @@ def _cond(f: Finder, let: Let, touched: list[int], arrays: set[Var], env: dict[V
     at = 1
     for fn, args in view.branches:
         mine = {fn.params[k - at] for k in touched if at <= k < at + len(args)}
-        inner = {p: atom_of(f.inside(a, env)) for p, a in zip(fn.params, args, strict=True) if p.type.dtype == "i64" and not p.type.shape}
+        pairs = zip(fn.params, args, strict=True)
+        inner: dict[Var, Any] = {p: atom_of(f.inside(a, env)) for p, a in pairs if p.type.dtype == "i64" and not p.type.shape}
         _unknown_integers(fn, inner)
         f.look(fn.lets, mine, inner)
         at += len(args)
@@ -200,12 +202,45 @@ def chain_of(body: Fn, carry: Var, last: Atom) -> Chain | None:
 
 
 def _before(let: Let, v: Var) -> Atom | None:
-    if let.op.name in ("put", "add_at"):
-        return let.args[0]
-    if let.op.name == "loop":
-        k = let.outs.index(v)
-        return let.args[2 + k] if k < Loop.of(let).count else None
-    return None
+    """The version of the array from which the statement makes `v`, if it does so by writing cells."""
+    k = let.outs.index(v)
+    rule = _BEFORE.get(let.op.name)
+    return rule(let, k) if rule else None
+
+
+def _before_loop(view: Loop | While, k: int) -> Atom | None:
+    if k >= view.count or chain_of(view.body, view.carries[k], view.nexts[k]) is None:
+        return None
+    return view.init[k]
+
+
+def _before_cond(let: Let, k: int) -> Atom | None:
+    """Both branches begin with one array."""
+    found: set[Atom | None] = set()
+    for fn, args in Cond.of(let).branches:
+        names = dict(zip(fn.params, args, strict=True))
+        found.add(names.get(root_of(fn, fn.results[k])))  # type: ignore[arg-type]
+    return found.pop() if len(found) == 1 else None
+
+
+def root_of(fn: Fn, a: Atom) -> Atom:
+    """The array on which a value was built by writing cells."""
+    defs = definitions(fn)
+    while isinstance(a, Var) and a in defs:
+        before = _before(defs[a], a)
+        if before is None:
+            break
+        a = before
+    return a
+
+
+_BEFORE: dict[str, Callable[[Let, int], Atom | None]] = {
+    "put": lambda let, k: let.args[0],
+    "add_at": lambda let, k: let.args[0],
+    "loop": lambda let, k: _before_loop(Loop.of(let), k),
+    "while": lambda let, k: _before_loop(While.of(let), k),
+    "cond": _before_cond,
+}
 
 
 class Finals:

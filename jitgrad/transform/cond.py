@@ -1,20 +1,30 @@
 """The derivatives of `cond`, forward and reverse side by side.
 
 Only the branch that is taken has tangents and a return sweep, so a branch that guards 1 / x is safe: the other contributes
-nothing, not 0 * inf. The return sweep is a `cond` on the same predicate; it recomputes its branch from what the branch
-captured, and hands the adjoints of captured values in and out (an adjoint the branch does not touch passes through).
+nothing, not 0 * inf. The return sweep is a `cond` on the same predicate. It has what its branch captured, and computes the
+branch again from that; what cannot be done again straight away (the results of loops) the forward `cond` gives as further
+results, which are zero in the other branch.
+
+Adjoints of captured values are handed in and out; one that the branch does not touch passes through. The adjoint of an array
+that the branch writes comes from that of the result: handed in, it would be a dense sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..ir.build import Value, again
-from ..ir.core import Fn, Let
+from ..ir.core import Atom, Fn, Let, Type, Var, swap_type, type_vars, zero_of
 from ..ops.cond import Cond, cond
+from .access import root_of
 from .activity import active_results
-from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, sweep, tangent_or_zero
+from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_zero
+from .cut import INFINITE
+from .joint import UNDO, Joint, Restore, make_joint, undoable
+from .keep import write_checks
+from .remember import Question, Split, cheapest, emitter, split
 
 
 def _sides(let: Let, ins: Sequence[Value], extra: Sequence[Any]) -> list[tuple[Fn, Sequence[Value], Sequence[Any]]]:
@@ -44,49 +54,148 @@ def push_cond(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> tuple[
     return out[:n], [dots.get(k) for k in range(n)]
 
 
+# ---- reverse
+
+
+@dataclass(frozen=True)
+class Side:
+    """A branch whose return sweep is decided: what it remembers, and from what the rest is computed again."""
+
+    args: Sequence[Value]
+    joint: Joint
+    way: Split
+    want: tuple[Atom, ...]
+
+    @staticmethod
+    def of(args: Sequence[Value], joint: Joint, want: Sequence[Atom], without: Sequence[Var] = ()) -> Side:
+        """`without`: captured arrays that the return sweep does not have."""
+        sizes = set(joint.primal)
+        storable = lambda t: set(type_vars(t)) <= sizes
+        free = [p for p in joint.primal if p not in without]
+        carried = (*joint.bars, *[r.after for r in joint.restored])
+        given = [r for r in joint.primal_results if isinstance(r, Var)]
+        q = Question.of(joint.fn, carried, free, want, storable, joint.restored, given)
+        return Side(args, joint, cheapest(split(q)), tuple(want))
+
+    @property
+    def more(self) -> list[Var]:
+        """What is remembered and is not a result of the branch."""
+        return [v for v in self.way.saved if v not in self.joint.primal_results]
+
+    def outer(self, t: Type) -> Type:
+        return swap_type(t, dict(self.env()))
+
+    def env(self) -> dict[Var, Atom]:
+        return {p: a.atom for p, a in zip(self.joint.primal, self.args, strict=True)}
+
+    def forward(self) -> tuple[list[Value], list[Value]]:
+        """Write the branch: its results, and what is remembered."""
+        env: dict[Var, Any] = self.env()
+        emit = emitter(self.joint.fn, env)
+        write_checks(self.joint, env, emit)
+        return [emit(r) for r in self.joint.primal_results], [suggest(emit(v), v.hint) for v in self.more]
+
+    def backward(self, outs: Sequence[Value], more: Sequence[Value], carried: Mapping[Var, Value]) -> list[Value]:
+        env: dict[Var, Any] = self.env()
+        for r, y in zip(self.joint.primal_results, outs, strict=True):
+            if isinstance(r, Var) and r in self.way.saved:
+                env[r] = y.atom
+        env.update((v, x.atom) for v, x in (*zip(self.more, more, strict=True), *carried.items()))
+        emit = emitter(self.joint.fn, env, self.way)
+        return [emit(r) for r in self.want]
+
+
+def forward(let: Let, ins: Sequence[Value], sides: Sequence[Side]) -> tuple[Sequence[Value], list[Sequence[Value]]]:
+    """The `cond` with its results, and for each side what it remembers."""
+    then, other = sides
+    if not then.more and not other.more:
+        return again(let, ins), [(), ()]
+    zeros = [[Value(zero_of(s.outer(v.type))) for v in s.more] for s in sides]
+
+    def branch(k: int) -> tuple[Value, ...]:
+        outs, more = sides[k].forward()
+        return (*outs, *(more if k == 0 else zeros[0]), *(more if k == 1 else zeros[1]))
+
+    hints = [*[o.hint for o in let.outs], *[v.hint for s in sides for v in s.more]]
+    out = cond(ins[0], lambda: branch(0), lambda: branch(1), hints)
+    n, m = len(let.outs), len(let.outs) + len(then.more)
+    return out[:n], [out[n:m], out[m:]]
+
+
 def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
-    sides = _sides(let, ins, want)
-    outs = again(let, ins)
-    at: dict[Any, int] = {}  # captured value -> its first position among the arguments
+    branches = _sides(let, ins, want)
+    args = [let.args[1 : 1 + len(branches[0][1])], let.args[1 + len(branches[0][1]) :]]
+    at: dict[Any, int] = {}  # captured active value -> its first position among the arguments
     for k, (a, wanted) in enumerate(zip(let.args, want, strict=True)):
         if wanted:
             at.setdefault(a, k)
+    written = {a for (fn, _, _), mine in zip(branches, args, strict=True) for a in _written(fn, mine)} & set(at)
+    on = [[k for k, real in enumerate(active_results(fn, flags)) if real] for fn, _, flags in branches]
+    gathered = [
+        [k for k, (a, wanted) in enumerate(zip(mine, flags, strict=True)) if wanted and a not in written and mine.index(a) == k]
+        for (_, _, flags), mine in zip(branches, args, strict=True)
+    ]
+    sides = []
+    for (fn, values, flags), rows, accs in zip(branches, on, gathered, strict=True):
+        joint = make_joint(fn, flags, (), rows, accs)
+        sides.append(Side.of(values, joint, joint.new_bars))
+    outs, more = forward(let, ins, sides)
 
     def back(gs: Sequence[Tangent], take: Take) -> dict[int, Tangent]:
-        taken = {k: take(k) for k in at.values()}
-        accs = {k: tangent_or_zero(t, ins[k]) for k, t in taken.items()}
-        args = [let.args[1 : 1 + len(sides[0][1])], let.args[1 + len(sides[0][1]) :]]
+        accs = {a: tangent_or_zero(take(k), ins[k]) for a, k in at.items() if a not in written}
 
-        def branch(side: int) -> Callable[[], tuple[Value, ...]]:
-            fn, mine, wanted = sides[side]
-            position = [at[a] if w else None for a, w in zip(args[side], wanted, strict=True)]
+        def branch(k: int) -> tuple[Value, ...]:
+            side, mine, flags = sides[k], args[k], branches[k][2]
+            joint = side.joint
+            carried = {v: tangent_or_zero(gs[r], outs[r]) for v, r in zip(joint.row_bars, on[k], strict=True)}
+            carried.update((v, accs[mine[j]]) for v, j in zip(joint.accs, gathered[k], strict=True))
+            order = [*[j for j, w in enumerate(flags) if w and j not in gathered[k]], *gathered[k]]
+            new: dict[Any, Value] = {}
+            for j, bar in zip(order, side.backward(outs, more[k], carried), strict=True):
+                new[mine[j]] = new[mine[j]] + bar if mine[j] in new else bar
+            return tuple(new.get(a, accs.get(a, Value(zero_of(ins[j].type)))) for a, j in at.items())
 
-            def run() -> tuple[Value, ...]:
-                _, pulled = sweep(fn, mine, wanted)
-                bars = pulled(gs, [None if k is None else accs[k] for k in _first(position)])
-                new = dict(accs)
-                for k, b in zip(position, bars, strict=True):
-                    if k is not None and b is not None:
-                        new[k] = b if new[k] is accs[k] else new[k] + b
-                return tuple(new.values())
-
-            return run
-
-        hints = [let.args[k].hint + "_bar" for k in accs]
-        return dict(zip(accs, cond(ins[0], branch(0), branch(1), hints), strict=True))
+        hints = [a.hint + "_bar" for a in at]
+        return dict(zip(at.values(), cond(ins[0], lambda: branch(0), lambda: branch(1), hints), strict=True))
 
     return outs, back
 
 
-def _first(position: Sequence[int | None]) -> list[int | None]:
-    """Each adjoint is handed to the first parameter that stands for it; the others start from nothing."""
-    seen: set[int] = set()
-    out: list[int | None] = []
-    for k in position:
-        out.append(None if k is None or k in seen else k)
-        seen |= {k} if k is not None else set()
-    return out
+def _written(fn: Fn, args: Sequence[Atom]) -> set[Atom]:
+    """The captured arrays on which results are built by writing cells."""
+    names = dict(zip(fn.params, args, strict=True))
+    roots = {root_of(fn, r) for r in fn.results if r.type.shape and isinstance(r, Var) and r not in fn.params}
+    return {names[p] for p in roots if p in names}  # type: ignore[index]
+
+
+def undo_cond(let: Let, ins: Sequence[Value], at: Sequence[int]) -> tuple[Sequence[Value], Restore] | None:
+    """The branch that was taken puts back what it wrote into the arrays `at`."""
+    sides = []
+    for fn, values, _ in _sides(let, ins, ins):
+        nothing = make_joint(fn, [False] * len(fn.params), (), (), ())
+        roots = [root_of(nothing.fn, nothing.primal_results[k]) for k in at]
+        joint = undoable(nothing, roots, at)
+        if len(joint.restored) < len(at):
+            return None
+        lost = [p for p, q in zip(joint.primal, nothing.primal, strict=True) if q in roots]
+        side = Side.of(values, joint, [r.before for r in joint.restored], lost)
+        if side.way.cost >= INFINITE:
+            return None
+        sides.append(side)
+    outs, more = forward(let, ins, sides)
+
+    def restore(now: dict[int, Value]) -> dict[int, Value]:
+        def branch(k: int) -> tuple[Value, ...]:
+            restored = sides[k].joint.restored
+            carried = {r.after: now.get(r.result, outs[r.result]) for r in restored}
+            return tuple(sides[k].backward(outs, more[k], carried))
+
+        done = cond(ins[0], lambda: branch(0), lambda: branch(1), [outs[k].atom.hint for k in at])
+        return dict(zip(at, done, strict=True))
+
+    return outs, restore
 
 
 PUSH["cond"] = push_cond
 PULL["cond"] = pull_cond
+UNDO["cond"] = undo_cond

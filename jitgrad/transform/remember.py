@@ -1,86 +1,180 @@
 """What the return sweep of a body remembers and what it recomputes.
 
-The *joint* program of a body is the body and its return sweep in one scope:
+The *joint* program of a body (`joint.py`) is the body and its return sweep in one scope:
 
-    joint: (primal params..., bars of results..., bars of constants gathered so far...)
-        -> (primal results..., new bars...)
+    joint: (primal params..., bars of results..., bars of constants gathered so far..., arrays as they are after it...)
+        -> (primal results..., new bars..., arrays as they were before it...)
 
-Each of its statements is primal, or an adjoint (it depends on a bar). A *need* is a primal value that an adjoint statement
-uses. Literals, the index, constants and sizes are free; elementwise operations and reads can be done again; carries and the
-results of loops, `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut
-between what is gone and the needs (Ford & Fulkerson 1956; for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array
-of rank r 1000^r; among equal cuts the one nearest the needs wins. A value whose size has no bound before the loop (the rows
-of a `while` within it) cannot be a row: it is always computed again, whatever made it.
+Each of its statements is primal, or an adjoint (it depends on what the return sweep carries). Literals, the index, constants
+and sizes are free; elementwise operations, reads and branches of these can be done again; carries and the results of loops,
+`put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut (`cut.py`) between what
+is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array of rank r
+1000^r; among equal cuts the one nearest the adjoints wins. A value whose size has no bound before the loop (the rows of a
+`while` within it) cannot be a row: it is always computed again, whatever made it.
 
-Arrays that the loop carries are priced in two ways, and the cheaper wins, *plain* on ties: *plain*, their cells are values of
-the cut, or the array whole is; *final*, cells that are provably not written again are read from the array as the loop left
-it (`access.py`), also what was put there.
+Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
+
+    plain   their cells are values of the cut, or the array whole is
+    final   cells that are provably not written again are read from the array as the loop left it (`access.py`), and so is
+            what was put there
+    undo    the return sweep carries the array and puts the overwritten cells back (`undo.py`): what is remembered is the old
+            value of each write, and every other read is made from the array that is being restored
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.build import Value, again, read
-from ..ir.core import Fn, Let, Type, Var, vars_of
+from ..ir.core import Atom, Fn, Let, Type, Var, vars_of
 from ..ir.walk import definitions, uses
 from ..ops.index import get
 from .access import Finals
+from .cut import INFINITE, vertex_cut
 
 Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it where it is replayed
+Reads = Mapping[Var, tuple[Var, tuple[Atom, ...]]]
 
 CHEAP = {"broadcast", "transpose", "reshape", "get", "iota", "cast", "concat"}  # reads: done again rather than kept
 
 
 @dataclass(frozen=True)
+class Restored:
+    """A carried array, the `result` of the body, that the return sweep puts back. `after`: as it is after the iteration;
+    `stand`: its versions within the iteration, and what stands for each in the return sweep; `before`: what stands for the
+    carry itself."""
+
+    result: int
+    after: Var
+    stand: Mapping[Var, Atom]
+    before: Atom
+
+
+@dataclass(frozen=True)
 class Split:
     """`saved`: what each iteration of the forward loop remembers. `finals`: the versions of carried arrays that the return
-    sweep reads as the loop left them. `reads`: values that it reads back from there: (version, index)."""
+    sweep reads as the loop left them. `reads`: values that it reads back from there: (version, index). `stand`: what stands
+    for versions of arrays that are put back, and `touched`: which arrays these are."""
 
-    saved: tuple[Var, ...]
+    saved: tuple[Var, ...] = ()
     finals: frozenset[Var] = frozenset()
-    reads: Mapping[Var, tuple[Var, tuple[Any, ...]]] = field(default_factory=dict)
+    reads: Reads = field(default_factory=dict)
+    stand: Mapping[Var, Atom] = field(default_factory=dict)
+    gone: frozenset[Var] = frozenset()  # cannot be computed again, whatever made them
+    touched: tuple[Restored, ...] = ()
     cost: int = 0
+    way: str = "plain"
 
 
 @dataclass(frozen=True)
 class Question:
-    """What there is to decide. `free`: what the return sweep has anyway. `want`: its results. `storable`: can a value of
-    that type be a row?"""
+    """What there is to decide. `free`: what the return sweep has anyway. `want`: its results. `adjoint`: what depends on what
+    it carries. `storable`: can a value of that type be a row? `restored`: arrays that could be put back. `given`: results of
+    the body, which are to be had without remembering them."""
 
     joint: Fn
     free: frozenset[Var]
-    needs: frozenset[Var]
+    want: tuple[Atom, ...]
     adjoint: frozenset[Var]
     storable: Callable[[Type], bool]
+    restored: tuple[Restored, ...] = ()
+    given: frozenset[Var] = frozenset()
 
     @staticmethod
     def of(
-        joint: Fn, bars: Sequence[Var], free: Iterable[Var], want: Sequence[Any], storable: Callable[[Type], bool]
+        joint: Fn,
+        carried: Sequence[Var],
+        free: Iterable[Var],
+        want: Sequence[Atom],
+        storable: Callable[[Type], bool],
+        restored: Sequence[Restored] = (),
+        given: Sequence[Var] = (),
     ) -> Question:
-        adjoint = dependents(joint, bars)
-        needs = find_needs(want, definitions(joint), adjoint)
-        return Question(joint, frozenset((*free, *bars)), frozenset(needs), frozenset(adjoint), storable)
+        """`carried`: what the return sweep carries: bars, and arrays that it puts back."""
+        every = frozenset((*free, *carried))
+        adjoint = frozenset(dependents(joint, carried))
+        return Question(joint, every, tuple(want), adjoint, storable, tuple(restored), frozenset(given))
 
 
-def split(q: Question, finals: Sequence[Finals] = ()) -> Split:
-    """The cheapest way."""
-    plain = priced(q, Split(()))
+def split(q: Question, finals: Sequence[Finals] = ()) -> list[Split]:
+    """The ways that `q` allows, priced, in the order in which ties are broken. What is free needs no alternative."""
+    ways = [priced(q, Split())] if not q.restored else []
     allowed = [f for f in finals if usable(q, f)]
-    if not plain.cost or not allowed:
-        return plain
-    other = priced(q, with_finals(q, allowed))
-    return other if other.cost < plain.cost else plain
+    if not q.restored and allowed and ways[0].cost:
+        ways.append(priced(q, with_finals(q, allowed)))
+    if q.restored:
+        ways.append(priced(q, with_restored(q, q.restored, Split())))
+        rest = [r for r in q.restored if not any(v in f.place for f in allowed for v in r.stand)]
+        if rest and allowed:
+            ways.append(priced(q, with_restored(q, rest, with_finals(q, allowed))))
+    return ways
+
+
+def cheapest(ways: Sequence[Split]) -> Split:
+    return min(ways, key=lambda w: w.cost)  # the first of equals
 
 
 def priced(q: Question, way: Split) -> Split:
-    saved = minimum_cut(q, way)
     defs = definitions(q.joint)
-    cost = sum(weight(v, defs.get(v), q.storable) for v in saved)
-    return replace(way, saved=tuple(v for v in program_order(q.joint) if v in saved), cost=cost)
+
+    def weigh(v: Var) -> int:
+        if v in q.adjoint:
+            return INFINITE
+        return 1 if v in q.given else weight(v, defs.get(v), q.storable)
+
+    have = q.free | way.finals
+    before = {v: r.before for r in q.restored for v in r.stand}
+
+    def made_of(v: Var) -> set[Var] | None:
+        found = sources(v, defs.get(v), q, way)
+        if found is not None and v in way.stand:  # an array that is read is put back entirely
+            found = {*found, *vars_of(before[v])}
+        return None if found is None else found - have
+
+    wanted = {v for a in q.want for v in vars_of(a)} - have
+    saved = vertex_cut(wanted, made_of, weigh)
+    cost = sum(map(weigh, saved))
+    done = replace(way, saved=tuple(v for v in program_order(q.joint) if v in saved), cost=cost)
+    return replace(done, touched=touched(q, done))
+
+
+def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None:
+    """The variables from which the return sweep can compute v; None: it is gone."""
+    if v in way.gone:
+        return None
+    if v in way.stand:
+        return set(vars_of(way.stand[v]))
+    if v in way.reads:
+        return {x for a in way.reads[v][1] for x in vars_of(a)}
+    if let is None or not (v in q.adjoint or recomputable(let, q.storable)):
+        return None
+    return uses(let)
+
+
+def touched(q: Question, way: Split) -> tuple[Restored, ...]:
+    """The arrays that are read while they are put back: each of them is put back in every iteration, which may read others."""
+    defs = definitions(q.joint)
+    found: list[Restored] = []
+    seen: set[Var] = set()
+    todo = [v for a in q.want for v in vars_of(a)]
+    while True:
+        while todo:
+            v = todo.pop()
+            if v in seen:
+                continue
+            seen.add(v)
+            if v not in way.saved and v not in way.finals and v not in q.free:
+                todo += sources(v, defs.get(v), q, way) or ()
+        new = [r for r in q.restored if r.after in seen and r not in found]
+        if not new:
+            return tuple(r for r in q.restored if r in found)
+        found += new
+        todo = [v for r in new for v in vars_of(r.before)]
+
+
+# ---- final
 
 
 def usable(q: Question, f: Finals) -> bool:
@@ -95,21 +189,57 @@ def usable(q: Question, f: Finals) -> bool:
 
 def with_finals(q: Question, finals: Sequence[Finals]) -> Split:
     """Which values can be read from final arrays."""
-    reads: dict[Var, tuple[Var, tuple[Any, ...]]] = {}
+    reads: dict[Var, tuple[Var, tuple[Atom, ...]]] = {}
+    unsafe: set[Var] = set()
     for f in finals:
         for let in q.joint.lets:
             if q.adjoint & set(let.outs):
                 continue
             if let.op.name == "put" and let.outs[0] in f.place and isinstance(let.args[1], Var) and f.safe_value(let):
                 reads[let.args[1]] = (let.outs[0], let.args[2:])
+            taken = [a for a in let.args if isinstance(a, Var) and a in f.place]
+            if taken and let.outs[0] not in f.place and not all(f.safe_use(let, a) for a in taken):
+                unsafe |= set(let.outs)
     versions = frozenset(v for f in finals for v in f.place)
-    unsafe = {
-        let.outs[0]
-        for f in finals
-        for let in q.joint.lets
-        if let.op.name == "get" and let.args[0] in f.place and not f.safe_get(let)
-    }
-    return Split((), versions, {**reads, **{v: (v, ()) for v in unsafe if v not in reads}})
+    return Split((), versions, reads, gone=frozenset(unsafe - set(reads)), way="final")
+
+
+# ---- undo
+
+
+def with_restored(q: Question, arrays: Sequence[Restored], way: Split) -> Split:
+    """Versions of arrays are what stands for them, except where that would need itself: an overwritten cell cannot be read
+    from the array that it restores, nor an array whole by what restores it."""
+    stand = {v: u for r in arrays for v, u in r.stand.items()}
+    open_way = replace(way, stand=stand)
+    made_of = {v: _closure(vars_of(u), q, open_way) for v, u in stand.items()}
+    gone, lost = set(way.gone), set()
+    for let in q.joint.lets:
+        for a in let.args:
+            if isinstance(a, Var) and a in stand and made_of[a] & set(let.outs):
+                if q.adjoint & set(let.outs):
+                    lost.add(a)
+                else:
+                    gone |= set(let.outs)
+    kept = {v: u for v, u in stand.items() if v not in lost}
+    return replace(way, stand=kept, gone=frozenset(gone), way="undo" if way.way == "plain" else f"{way.way}, undo")
+
+
+def _closure(roots: Iterable[Var], q: Question, way: Split) -> set[Var]:
+    """Everything that these may be computed from."""
+    defs = definitions(q.joint)
+    seen: set[Var] = set()
+    todo = list(roots)
+    while todo:
+        v = todo.pop()
+        if v not in seen:
+            seen.add(v)
+            if v not in q.free:
+                todo += sources(v, defs.get(v), q, way) or ()
+    return seen
+
+
+# ---- facts
 
 
 def dependents(fn: Fn, roots: Iterable[Var]) -> set[Var]:
@@ -121,29 +251,16 @@ def dependents(fn: Fn, roots: Iterable[Var]) -> set[Var]:
     return found
 
 
-def find_needs(want: Sequence[Any], defs: dict[Var, Let], adjoint: set[Var]) -> set[Var]:
-    """The primal values that the adjoint statements behind `want` use."""
-    needs: set[Var] = set()
-    seen: set[Var] = set()
-    todo = [v for a in want for v in vars_of(a)]
-    while todo:
-        v = todo.pop()
-        if v in seen:
-            continue
-        seen.add(v)
-        if v not in adjoint:
-            needs.add(v)
-        elif v in defs:
-            todo += uses(defs[v])
-    return needs
-
-
-INFINITE = 1 << 60
+def straight(let: Let) -> bool:
+    """No loop, no reduction, no library call, no write: also within its branches."""
+    if let.op.name == "cond":
+        return all(straight(inner) for f in let.fns for inner in f.lets)
+    return let.op.elementwise or let.op.name in CHEAP
 
 
 def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
-    """Done again from its arguments rather than remembered: no loop, no reduction, no library call; unless it must be."""
-    return let.op.elementwise or let.op.name in CHEAP or not all(storable(o.type) for o in let.outs)
+    """Done again from its arguments rather than remembered; or it must be."""
+    return straight(let) or not all(storable(o.type) for o in let.outs)
 
 
 def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
@@ -154,116 +271,35 @@ def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
     return (1 if v.type.dtype == "bool" else 8) * 1000**v.type.rank
 
 
-def minimum_cut(q: Question, way: Split) -> set[Var]:
-    """The lightest set of variables whose values, with what is free, determine the needs.
-
-    The graph has a pair of nodes (v, 0) -> (v, 1) of capacity weight(v) for each variable, and an infinite edge from what
-    `v` is computed from, or from the source if v is gone. Maximum flow by shortest augmenting paths (Edmonds & Karp 1972).
-    """
-    graph = _flow_graph(q, way)
-    while (path := _augmenting_path(graph)) is not None:
-        room = min(graph[a][b] for a, b in path)
-        for a, b in path:
-            graph[a][b] -= room
-            graph[b][a] = graph[b].get(a, 0) + room
-    reaches_sink = _backwards(graph)
-    nodes = {v for v, side in (k for k in graph if isinstance(k, tuple)) if side == 0}
-    return {v for v in nodes if (v, 1) in reaches_sink and (v, 0) not in reaches_sink}
-
-
-def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None:
-    """The variables from which the return sweep can compute v; None: it is gone."""
-    if v in way.reads:
-        version, index = way.reads[v]
-        return None if version is v else {x for a in index for x in vars_of(a)}
-    if let is None or not recomputable(let, q.storable):
-        return None
-    return uses(let) - way.finals
-
-
-def _flow_graph(q: Question, way: Split) -> dict[Any, dict[Any, int]]:
-    graph: dict[Any, dict[Any, int]] = {"source": {}, "sink": {}}
-    defs = definitions(q.joint)
-    have = q.free | way.finals
-
-    def edge(a: Any, b: Any, capacity: int) -> None:
-        graph.setdefault(a, {})[b] = capacity
-        graph.setdefault(b, {}).setdefault(a, 0)
-
-    seen: set[Var] = set()
-    todo = [v for v in q.needs if v not in have]
-    for v in todo:
-        edge((v, 1), "sink", INFINITE)
-    while todo:
-        v = todo.pop()
-        if v in seen:
-            continue
-        seen.add(v)
-        let = defs.get(v)
-        edge((v, 0), (v, 1), weight(v, let, q.storable))
-        made_of = sources(v, let, q, way)
-        if made_of is None:
-            edge("source", (v, 0), INFINITE)
-            continue
-        for a in made_of - have:
-            edge((a, 1), (v, 0), INFINITE)
-            todo.append(a)
-    return graph
-
-
-def _augmenting_path(graph: dict[Any, dict[Any, int]]) -> list[tuple[Any, Any]] | None:
-    before: dict[Any, Any] = {"source": None}
-    queue = deque(["source"])
-    while queue:
-        a: Any = queue.popleft()
-        for b, room in graph[a].items():
-            if room > 0 and b not in before:
-                before[b] = a
-                queue.append(b)
-    if "sink" not in before:
-        return None
-    path, b = [], "sink"
-    while before[b] is not None:
-        path.append((before[b], b))
-        b = before[b]
-    return path
-
-
-def _backwards(graph: dict[Any, dict[Any, int]]) -> set[Any]:
-    """The nodes from which the sink can still be reached: their border is the cut nearest the needs."""
-    seen: set[Any] = {"sink"}
-    queue = deque(["sink"])
-    while queue:
-        b: Any = queue.popleft()
-        for a in graph[b]:
-            if graph[a].get(b, 0) > 0 and a not in seen:
-                seen.add(a)
-                queue.append(a)
-    return seen
-
-
 def program_order(fn: Fn) -> list[Var]:
     return [*fn.params, *[o for let in fn.lets for o in let.outs]]
 
 
-def emitter(fn: Fn, env: Env, reads: Mapping[Var, tuple[Var, tuple[Any, ...]]] | None = None) -> Callable[[Any], Value]:
+# ---- writing it
+
+
+def emitter(fn: Fn, env: Env, way: Split | None = None) -> Callable[[Any], Value]:
     """`emit(atom)`: the value of an atom of `fn` here, replaying the statements it needs. `env` knows the rest."""
+    way = way or Split()
     defs = definitions(fn)
-    back = {v: r for v, r in (reads or {}).items() if r[0] is not v}
 
     def needed_for(v: Var) -> set[Var]:
-        if v in back:
-            return {x for a in back[v][1] for x in vars_of(a)}
+        if v in way.stand:
+            return set(vars_of(way.stand[v]))
+        if v in way.reads:
+            return {way.reads[v][0], *[x for a in way.reads[v][1] for x in vars_of(a)]}
         return uses(defs[v])
 
     def write(v: Var) -> None:
-        if v in back:
-            version, index = back[v]
+        if v in way.stand:
+            env[v] = read(env, (way.stand[v],))[0].atom
+        elif v in way.reads:
+            version, index = way.reads[v]
             env[v] = get(read(env, (version,))[0], *read(env, index), hint=v.hint).atom
-            return
-        let = defs[v]
-        for o, out in zip(let.outs, again(let, read(env, let.args)), strict=True):
-            env[o] = out.atom
+        else:
+            let = defs[v]
+            for o, out in zip(let.outs, again(let, read(env, let.args)), strict=True):
+                env.setdefault(o, out.atom)
 
     def provide(v: Var) -> None:
         """An explicit stack: chains of statements may be longer than Python's recursion allows."""

@@ -1,0 +1,92 @@
+"""The minimum vertex cut: the lightest set of values from which everything that is wanted can be computed.
+
+Each value is a pair of nodes (v, 0) -> (v, 1) of capacity weight(v), with an infinite edge from what it is computed from, or
+from the source if it is gone; what is wanted leads to the sink. Maximum flow by shortest augmenting paths (Edmonds & Karp
+1972); by Ford & Fulkerson (1956) the border of what cannot be reached is a lightest cut. Among equal ones this is the cut
+nearest what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+INFINITE = 1 << 60
+
+Graph = dict[Any, dict[Any, int]]
+
+
+def vertex_cut(
+    wanted: Iterable[Hashable], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int]
+) -> set[Any]:
+    """`sources(v)`: what v is computed from; None: v is gone."""
+    graph = _flow_graph(wanted, sources, weight)
+    while (path := _augmenting_path(graph)) is not None:
+        room = min(graph[a][b] for a, b in path)
+        for a, b in path:
+            graph[a][b] -= room
+            graph[b][a] += room
+    reaches_sink = _backwards(graph)
+    nodes = [k[0] for k in graph if isinstance(k, tuple) and k[1] == 0]
+    return {v for v in nodes if (v, 1) in reaches_sink and (v, 0) not in reaches_sink}
+
+
+def _flow_graph(
+    wanted: Iterable[Any], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int]
+) -> Graph:
+    graph: Graph = {"source": {}, "sink": {}}
+
+    def edge(a: Any, b: Any, capacity: int) -> None:
+        graph.setdefault(a, {})[b] = capacity
+        graph.setdefault(b, {}).setdefault(a, 0)
+
+    seen: set[Any] = set()
+    todo = list(wanted)
+    for v in todo:
+        edge((v, 1), "sink", INFINITE)
+    while todo:
+        v = todo.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        edge((v, 0), (v, 1), weight(v))
+        made_of = sources(v)
+        if made_of is None:
+            edge("source", (v, 0), INFINITE)
+            continue
+        for a in made_of:
+            edge((a, 1), (v, 0), INFINITE)
+            todo.append(a)
+    return graph
+
+
+def _augmenting_path(graph: Graph) -> list[tuple[Any, Any]] | None:
+    before: dict[Any, Any] = {"source": None}
+    queue: deque[Any] = deque(["source"])
+    while queue and "sink" not in before:
+        a = queue.popleft()
+        for b, room in graph[a].items():
+            if room > 0 and b not in before:
+                before[b] = a
+                queue.append(b)
+    if "sink" not in before:
+        return None
+    path, b = [], "sink"
+    while before[b] is not None:
+        path.append((before[b], b))
+        b = before[b]
+    return path
+
+
+def _backwards(graph: Graph) -> set[Any]:
+    """The nodes from which the sink can still be reached."""
+    seen: set[Any] = {"sink"}
+    queue: deque[Any] = deque(["sink"])
+    while queue:
+        b = queue.popleft()
+        for a in graph[b]:
+            if graph[a].get(b, 0) > 0 and a not in seen:
+                seen.add(a)
+                queue.append(a)
+    return seen
