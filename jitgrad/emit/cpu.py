@@ -14,7 +14,7 @@ from .load import Loaded, Text, load
 from .python import emit
 
 # Where the functions that a text calls by bare names come from on the CPU.
-RUNTIME = ("gemm", "gemv", "imm", "imv", "trsm", "trsv", "solve", "inv", "cholesky", "slogdet", "grow")
+RUNTIME = ("gemm", "gemv", "imm", "imv", "gesv", "gesm", "trsv", "trsm", "inv", "cholesky", "slogdet", "grow")
 MODULES: dict[str, str] = {
     **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
     **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),

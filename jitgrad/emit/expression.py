@@ -94,6 +94,7 @@ def expression(op: Op, args: Sequence[ast.expr], types: Sequence[Type], out: Typ
     if source is None:
         raise InternalError(f"`{op.name}` has no text")
     holes = dict(zip("xzw", args, strict=False))
+    holes["inf"] = literals.node(Lit(math.inf, Type("f32" if dtype == "f32" else "f64")))
     holes.update({k: number(v) for k, v in attrs.items() if isinstance(v, (int, float))})
     node = _Fill(holes, lambda v: literals.node(Lit(v, Type(dtype if dtype == "f32" else "f64")))).visit(parsed(source))
     narrow = out.dtype not in (*NATIVE, "f32") or (out.dtype == "f32" and promotes(source))

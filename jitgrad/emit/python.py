@@ -365,8 +365,16 @@ def _triangular(s: Call) -> tuple[str, Any, Any]:
     return "trsv" if len(s.ins[1].shape) == 1 else "trsm", s.flags, s.ins  # type: ignore[union-attr]
 
 
+def _solve(s: Call) -> tuple[str, Any, Any]:
+    return "gesv" if len(s.ins[1].shape) == 1 else "gesm", s.flags, s.ins  # type: ignore[union-attr]
+
+
 # The routines of `emit/runtime.py` that do what a call says.
-ROUTINES: dict[str, Callable[[Call], tuple[str, Any, Any]]] = {"matmul": _matmul, "solve_triangular": _triangular}
+ROUTINES: dict[str, Callable[[Call], tuple[str, Any, Any]]] = {
+    "matmul": _matmul,
+    "solve": _solve,
+    "solve_triangular": _triangular,
+}
 
 
 def signature(t: Type) -> str:

@@ -1,7 +1,8 @@
 """What generated texts call beside scalar functions: BLAS, LAPACK, growing arrays. Nothing here is loaded unless a text uses it.
 
-A routine fills the last of its arguments. Operands are row-major with a contiguous last axis; any row stride will do, so
-a window of memory needs no copy. Numba's own helper library gives the products: its calls can be kept on disk.
+A routine fills the last of its arguments. Operands are row-major with a contiguous last axis; of products, any row stride
+will do, so a window of memory needs no copy. Numba's own helper library makes the calls: they can be kept on disk, and
+compile in a tenth of the time of `np.linalg`. A singular matrix raises np.linalg.LinAlgError.
 """
 
 from __future__ import annotations
@@ -13,72 +14,88 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-from numba.np.linalg import ensure_blas
+from numba.np.linalg import F_INT_nptype as FORTRAN_INT
+from numba.np.linalg import ensure_blas, ensure_lapack
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
-
-def _chars(builder: Any, values: Any) -> list[Any]:
-    return [builder.trunc(v, ir.IntType(8)) for v in values]
+# ---- routines of the helper library: (kind, ..., matrices), all matrices column-major
 
 
-def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """The address of the first cell of an array."""
-    return builder.bitcast(context.make_array(kind)(context, builder, value).data, ir.IntType(8).as_pointer())
+def _routine(name: str, pattern: str, *kinds: Any) -> tuple[Any, Any]:
+    """Signature and code of a call of a helper. A letter of the pattern for each of its parameters:
+
+    k  "s" or "d", by the dtype of the first array      c  a letter (ord)      n  a size
+    a  an array, by address                             0, 1  that number, by address
+    """
+    arrays = [t for t in kinds if isinstance(t, types.Array)]
+    real = arrays[0].dtype
+    given = iter(kinds)
+    takes = [{"c": types.int32, "n": types.intp}.get(p) or next(given) for p in _given(pattern, given)]
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        (ensure_blas if name in ("numba_xxgemm", "numba_xxgemv") else ensure_lapack)()
+        rest = iter(zip(signature.args, values, strict=True))
+        byte = ir.IntType(8)
+        args = []
+        for p in pattern:
+            if p == "k":
+                args.append(ir.Constant(byte, ord("s" if real == types.float32 else "d")))
+            elif p in "01":
+                slot = cgutils.alloca_once_value(builder, context.get_constant(real, float(p)))
+                args.append(builder.bitcast(slot, byte.as_pointer()))
+            else:
+                kind, value = next(rest)
+                if p == "c":
+                    args.append(builder.trunc(value, byte))
+                elif p == "n":
+                    args.append(value)
+                else:
+                    data = context.make_array(kind)(context, builder, value).data
+                    args.append(builder.bitcast(data, byte.as_pointer()))
+        function = ir.FunctionType(ir.IntType(32), [a.type for a in args])
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+    return types.int32(*takes), codegen
 
 
-def _helper(builder: Any, name: str, args: list[Any]) -> Any:
-    function = ir.FunctionType(ir.IntType(32), [a.type for a in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
-
-
-def _number(context: Any, builder: Any, kind: Any, value: float) -> Any:
-    slot = cgutils.alloca_once_value(builder, context.get_constant(kind, value))
-    return builder.bitcast(slot, ir.IntType(8).as_pointer())
-
-
-# Both take column-major matrices: (kind, ..., sizes, alpha, a, lda, b, ldb, beta, c, ldc), numbers by address.
+def _given(pattern: str, kinds: Any) -> Any:
+    """The letters that stand for arguments; the types of those that have a fixed one are dropped from `kinds`."""
+    for p in pattern:
+        if p in "cn":
+            next(kinds)
+        if p in "cna":
+            yield p
 
 
 @intrinsic
-def _xgemm(typingctx, ta, tb, m, n, k, a, lda, b, ldb, c, ldc):
-    size = types.intp
-    signature = types.int32(types.int32, types.int32, size, size, size, a, size, b, size, c, size)
-
-    def codegen(context, builder, sig, args):
-        ensure_blas()
-        ta, tb, m, n, k, a, lda, b, ldb, c, ldc = args
-        kinds = dict(zip("abc", (sig.args[5], sig.args[7], sig.args[9]), strict=True))
-        kind = context.get_constant(types.int8, ord("s" if sig.args[5].dtype == types.float32 else "d"))
-        one, zero = (_number(context, builder, sig.args[5].dtype, x) for x in (1.0, 0.0))
-        values = [
-            kind, *_chars(builder, (ta, tb)), m, n, k, one, _data(context, builder, kinds["a"], a), lda,
-            _data(context, builder, kinds["b"], b), ldb, zero, _data(context, builder, kinds["c"], c), ldc,
-        ]  # fmt: skip
-        return _helper(builder, "numba_xxgemm", values)
-
-    return signature, codegen
+def _gemm(typingctx, ta, tb, m, n, k, a, lda, b, ldb, c, ldc):
+    return _routine("numba_xxgemm", "kccnnn1anan0an", ta, tb, m, n, k, a, lda, b, ldb, c, ldc)
 
 
 @intrinsic
-def _xgemv(typingctx, ta, m, n, a, lda, x, y):
-    signature = types.int32(types.int32, types.intp, types.intp, a, types.intp, x, y)
-
-    def codegen(context, builder, sig, args):
-        ensure_blas()
-        ta, m, n, a, lda, x, y = args
-        kind = context.get_constant(types.int8, ord("s" if sig.args[3].dtype == types.float32 else "d"))
-        one, zero = (_number(context, builder, sig.args[3].dtype, v) for v in (1.0, 0.0))
-        values = [
-            kind, *_chars(builder, (ta,)), m, n, one, _data(context, builder, sig.args[3], a), lda,
-            _data(context, builder, sig.args[5], x), zero, _data(context, builder, sig.args[6], y),
-        ]  # fmt: skip
-        return _helper(builder, "numba_xxgemv", values)
-
-    return signature, codegen
+def _gemv(typingctx, ta, m, n, a, lda, x, y):
+    return _routine("numba_xxgemv", "kcnn1ana0a", ta, m, n, a, lda, x, y)
 
 
-NO, YES = ord("n"), ord("t")
+@intrinsic
+def _gesv(typingctx, n, columns, a, lda, pivots, b, ldb):
+    return _routine("numba_xgesv", "knnanaan", n, columns, a, lda, pivots, b, ldb)
+
+
+@intrinsic
+def _getrf(typingctx, m, n, a, lda, pivots):
+    return _routine("numba_xxgetrf", "knnana", m, n, a, lda, pivots)
+
+
+@intrinsic
+def _potrf(typingctx, triangle, n, a, lda):
+    return _routine("numba_xxpotrf", "kcnan", triangle, n, a, lda)
+
+
+NO, YES, UPPER = ord("n"), ord("t"), ord("U")
+
+# ---- products
 
 
 @numba.njit(**OPTIONS)
@@ -92,14 +109,13 @@ def gemm(ta, tb, a, b, out):
     """out = op(a) @ op(b)"""
     m, n = out.shape
     k = a.shape[0] if ta else a.shape[1]
-    if m == 0 or n == 0 or k == 0:
-        out[:] = 0
-        return
-    # Row-major out is column-major out^T = op(b)^T op(a)^T.
-    _xgemm(
-        YES if tb else NO, YES if ta else NO, n, m, k,
-        b, _stride(b), a, _stride(a), out, _stride(out),
-    )  # fmt: skip
+    if k == 0:
+        for i in range(m):
+            for j in range(n):
+                out[i, j] = 0
+    elif m > 0 and n > 0:  # row-major out is column-major out^T = op(b)^T op(a)^T
+        kinds = YES if tb else NO, YES if ta else NO
+        _gemm(kinds[0], kinds[1], n, m, k, b, _stride(b), a, _stride(a), out, _stride(out))
 
 
 @numba.njit(**OPTIONS)
@@ -107,10 +123,10 @@ def gemv(ta, a, x, out):
     """out = op(a) @ x"""
     m, n = a.shape
     if m == 0 or n == 0:
-        out[:] = 0
-        return
-    # Row-major a is column-major a^T.
-    _xgemv(NO if ta else YES, n, m, a, _stride(a), x, out)
+        for i in range(out.shape[0]):
+            out[i] = 0
+    else:  # row-major a is column-major a^T
+        _gemv(NO if ta else YES, n, m, a, _stride(a), x, out)
 
 
 @numba.njit(**OPTIONS)
@@ -134,24 +150,90 @@ def imv(ta, a, x, out):
         out[i] = s
 
 
+# ---- solves and factorisations
+
+
 @numba.njit(**OPTIONS)
-def solve(a, b, out):
-    out[...] = np.linalg.solve(np.ascontiguousarray(a), np.ascontiguousarray(b))
+def _turned(a):
+    """The column-major copy: its memory is the transpose."""
+    n, m = a.shape
+    out = np.empty((m, n), a.dtype)
+    for i in range(n):
+        for j in range(m):
+            out[j, i] = a[i, j]
+    return out
+
+
+@numba.njit(**OPTIONS)
+def _factor_and_solve(a, columns, b):
+    n = a.shape[0]
+    if n > 0 and columns > 0:
+        if _gesv(n, columns, _turned(a), n, np.empty(n, FORTRAN_INT), b, n) > 0:
+            raise np.linalg.LinAlgError("Singular matrix")
+
+
+@numba.njit(**OPTIONS)
+def gesv(a, b, out):
+    """The vector x with a x = b."""
+    for i in range(b.shape[0]):
+        out[i] = b[i]
+    _factor_and_solve(a, 1, out)
+
+
+@numba.njit(**OPTIONS)
+def gesm(a, b, out):
+    """The matrix x with a x = b."""
+    x = _turned(b)
+    _factor_and_solve(a, b.shape[1], x)
+    for i in range(b.shape[0]):
+        for j in range(b.shape[1]):
+            out[i, j] = x[j, i]
 
 
 @numba.njit(**OPTIONS)
 def inv(a, out):
-    out[:] = np.linalg.inv(np.ascontiguousarray(a))
+    n = a.shape[0]
+    x = np.zeros((n, n), a.dtype)
+    for i in range(n):
+        x[i, i] = 1
+    _factor_and_solve(a, n, x)
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = x[j, i]
 
 
 @numba.njit(**OPTIONS)
 def cholesky(a, out):
-    out[:] = np.linalg.cholesky(np.ascontiguousarray(a))
+    """The lower factor, from the lower triangle."""
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = a[i, j] if j <= i else 0
+    # Row-major lower is column-major upper.
+    if n > 0 and _potrf(UPPER, n, out, n) > 0:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
 
 
 @numba.njit(**OPTIONS)
 def slogdet(a):
-    return np.linalg.slogdet(np.ascontiguousarray(a))
+    """The sign and the logarithm of the absolute value of the determinant, which the transpose has too."""
+    n = a.shape[0]
+    sign, log = a.dtype.type(1), a.dtype.type(0)
+    if n == 0:
+        return sign, log
+    lu = np.empty((n, n), a.dtype)
+    for i in range(n):
+        for j in range(n):
+            lu[i, j] = a[i, j]
+    pivots = np.empty(n, FORTRAN_INT)
+    if _getrf(n, n, lu, n, pivots) > 0:
+        return a.dtype.type(0), a.dtype.type(-np.inf)
+    for i in range(n):
+        x = lu[i, i]
+        if (x < 0) != (pivots[i] != i + 1):
+            sign = -sign
+        log += np.log(abs(x))
+    return sign, log
 
 
 @numba.njit(**OPTIONS)
@@ -229,6 +311,8 @@ def trsm(lower, trans, l, b, out):
 @numba.njit(**OPTIONS)
 def grow(a):
     """The same rows in twice the room."""
-    out = np.empty((2 * a.shape[0], *a.shape[1:]), a.dtype)
-    out[: a.shape[0]] = a
+    out = np.empty((2 * a.shape[0],) + a.shape[1:], a.dtype)  # noqa: RUF005  (Numba takes no star here)
+    old, new = a.reshape(-1), out.reshape(-1)
+    for i in range(old.shape[0]):
+        new[i] = old[i]
     return out
