@@ -107,6 +107,13 @@ def test_gradients_are_tangents() -> None:
     np.testing.assert_allclose(jg.jvp(f, (p,), (g,))[1], np.sum(g["w"] ** 2))
 
 
+def test_hessian_product_beside_integers() -> None:
+    f = lambda x, n, s: np.sum(x**n) if s == "sum" else 0.0
+    products = jg.hvp(f, (X, 3, "sum"), (X, None, None))
+    np.testing.assert_allclose(products[0], 6 * X * X)
+    assert products[1:] == (None, None)
+
+
 # ---- two names for one memory
 
 
