@@ -57,7 +57,7 @@ def check_compiled(case: Case, args: tuple[Any, ...], tolerance: float) -> Any:
     np.testing.assert_allclose(value, p.values[0], rtol=tolerance, atol=tolerance * size)
     assert len(grads) == len(p.gradient)
     for n, name, x in p.named:
-        scale = np.max(np.abs(p.gradient[n]), initial=0.0)
+        scale = np.max(np.abs(p.gradient[n]), initial=1e-4 * size)
         np.testing.assert_allclose(grads[n], p.gradient[n], rtol=tolerance, atol=tolerance * scale, err_msg=name)
         assert np.shape(grads[n]) == np.shape(x)
     return grads

@@ -29,6 +29,7 @@ from .subject import Derivatives, Subject, subject
 
 DIRECTIONS = 2  # along which an input is checked; one of at most FEW numbers is checked along each of them
 FEW = 8
+NOISE = 1e-4  # beside 1, for what is compared to EXACT of itself
 NOTHING = 1e-8  # a number this small beside its neighbours is moved as they are
 
 
@@ -82,6 +83,11 @@ class Point:
         for n, (k, name) in enumerate(self.subject.names.items()):
             yield n, name, self.subject.inputs[k]
 
+    @property
+    def least(self) -> float:
+        """A derivative smaller than this, where inputs are measured by their scales, is noise beside the value itself."""
+        return NOISE * inner([np.abs(b) for b in self.bars], [np.abs(y) for y in self.values])
+
     def value_name(self, k: int) -> str:
         return "value" if len(self.values) == 1 else f"value {k}"
 
@@ -117,10 +123,10 @@ def draw(rng: np.random.Generator, like: Any) -> Any:
     return rng.uniform(0.5, 1.0, np.shape(like)) * rng.choice([-1.0, 1.0], np.shape(like)) * scales(like)
 
 
-def weights(g: Any, x: Any) -> Any:
+def weights(g: Any, x: Any, least: float) -> Any:
     """What an error in each adjoint is measured by: the largest of them, where the inputs are measured by their scales."""
     s = scales(x)
-    return np.max(np.abs(g * s), initial=0.0) / s
+    return np.max(np.abs(g * s), initial=least) / s
 
 
 # ---- the checks
@@ -165,7 +171,7 @@ def directions(p: Point, x: Any) -> Iterator[tuple[Any, float]]:
 def difference(p: Point, n: int, dot: Any, scale: float) -> Compared:
     s = slopes(lambda t: p.projected(p.subject.value(p.moved(n, t * dot))) / scale)
     products = np.where(dot != 0.0, p.gradient[n], 0.0) * dot / scale
-    return along(float(np.sum(products)), s, 0, float(np.sum(np.abs(products))))
+    return along(float(np.sum(products)), s, 0, float(np.sum(np.abs(products))) + p.least / scale)
 
 
 def transpose_rows(p: Point) -> Iterator[Row]:
@@ -175,7 +181,7 @@ def transpose_rows(p: Point) -> Iterator[Row]:
         tangents = p.derivatives.forward(p.subject.inputs, dots)
         products = p.gradient[n] * dots[n]
         weight = float(np.sum(np.abs(products))) + sum(float(np.sum(np.abs(b * t))) for b, t in zip(p.bars, tangents))
-        tolerance = EXACT * weight if np.isfinite(weight) else 0.0
+        tolerance = EXACT * (weight + p.least) if np.isfinite(weight) else 0.0
         yield equal(p.projected(tangents), float(np.sum(products)), tolerance).row("forward = reverse", name)
 
 
@@ -190,9 +196,9 @@ def second_order(p: Point, n: int, dot: Any) -> Compared:
     dots[n] = dot
     found = p.derivatives.forward_over_reverse(p.subject.inputs, p.bars, dots)
     s = slopes(lambda t: flat(p.derivatives.reverse(p.moved(n, t * dot), p.bars)))
-    largest = partial(by_input, p, lambda part: np.max(np.abs(part)))
+    largest = partial(by_input, p, lambda part: np.max(np.abs(part), initial=p.least))
     typical = by_input(p, lambda part: np.sqrt(np.mean(part * part)), s.error)  # among many, some look quiet by chance
-    s = replace(s, error=np.maximum(s.error, typical), size=largest(s.size))
+    s = replace(s, error=np.maximum(s.error, typical), size=by_input(p, lambda part: np.max(part), s.size))
     pairs = zip(flat(found), largest(flat(found)), strict=True)
     return max((along(float(y), s, k, float(w)) for k, (y, w) in enumerate(pairs)), key=lambda c: c.badness)
 
@@ -212,7 +218,8 @@ def symmetry_rows(p: Point) -> Iterator[Row]:
     u, v = ([draw(p.rng, x) for _, _, x in p.named] for _ in range(2))
     hu, hv = (p.derivatives.forward_over_reverse(p.subject.inputs, p.bars, d) for d in (u, v))
     weight = sum(float(np.sum(np.abs(a * b))) for a, b in zip([*u, *v], [*hv, *hu], strict=True))
-    yield equal(inner(u, hv), inner(v, hu), EXACT * weight if np.isfinite(weight) else 0.0).row("symmetric", "all inputs")
+    tolerance = EXACT * (weight + p.least) if np.isfinite(weight) else 0.0
+    yield equal(inner(u, hv), inner(v, hu), tolerance).row("symmetric", "all inputs")
 
 
 def sympy_rows(p: Point) -> Iterator[Row]:
@@ -225,7 +232,7 @@ def sympy_rows(p: Point) -> Iterator[Row]:
         if not np.all(np.isfinite(reference)):
             yield Row("sympy", name, None, None, None, NOT_CHECKED, "sympy's derivative is not finite here")
         else:
-            yield worst_equal(p.gradient[n], reference, EXACT * weights(reference, x)).row("sympy", name)
+            yield worst_equal(p.gradient[n], reference, EXACT * weights(reference, x, p.least)).row("sympy", name)
 
 
 def compiled_rows(p: Point) -> Iterator[Row]:
@@ -237,7 +244,7 @@ def compiled_rows(p: Point) -> Iterator[Row]:
             yield worst_equal(found, reference, tolerance * size).row("compiled = interpreted", p.value_name(k))
     for n, name, x in p.named:
         if n in gradient:
-            measure = tolerance * weights(p.gradient[n], x)
+            measure = tolerance * weights(p.gradient[n], x, p.least)
             yield worst_equal(gradient[n], p.gradient[n], measure).row("compiled = interpreted", name)
 
 
