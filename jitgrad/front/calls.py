@@ -125,6 +125,8 @@ def _like_python(f: Any, owner: Any) -> bool:
 
 def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
     """A function of the tables: on plain values NumPy or Python itself."""
+    if f in DECIDE and args and isinstance(args[0], types.GeneratorType):
+        args = (list(args[0]), *args[1:])
     if involved(args) or involved(kwargs):
         return call_ufunc(f, "__call__", args, kwargs) if isinstance(f, np.ufunc) else call(f, args, kwargs)
     if f in EMPTY:
@@ -132,6 +134,7 @@ def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
     return boxed_result(f(*args, **kwargs))
 
 
+DECIDE: tuple[Any, ...] = (all, any, max, min)  # by the values that a generator brings, which may be traced
 EMPTY: dict[Any, Any] = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # what memory holds is no constant
 
 
