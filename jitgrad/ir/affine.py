@@ -18,9 +18,8 @@ DEPTH = 12
 def at_least(d: DimLike, ranges: Ranges, depth: int = 0) -> int | None:
     """A proven lower bound of `d`, or None. Variables are replaced by the end of their range that makes `d` least,
     innermost first (those on which no other range that is still to be used depends)."""
-    bound = low(d)
-    if bound is not None or isinstance(d, int) or depth > DEPTH:
-        return bound
+    if isinstance(d, int) or depth > DEPTH:
+        return low(d)
     for s in _innermost(d, ranges):
         lo, hi = ranges[s]
         k = d.terms[s]
@@ -29,7 +28,7 @@ def at_least(d: DimLike, ranges: Ranges, depth: int = 0) -> int | None:
         bound = at_least(combine(rest, end, k), ranges, depth + 1)
         if bound is not None:
             return bound
-    return None
+    return low(d)
 
 
 def _innermost(d: Dim, ranges: Ranges) -> list[Any]:

@@ -227,5 +227,13 @@ def zero_of(t: Type) -> Lit:
     return Lit(False if t.dtype == "bool" else 0 if t.dtype in INTS else 0.0, t)
 
 
+class Absent(float):
+    """The zero of an absent derivative: a zero that nobody wrote, so that what multiplies it may be left out."""
+
+
+def absent(t: Type) -> Lit:
+    return Lit(Absent(0.0), t)
+
+
 def flatten(groups: Iterable[Iterable[Any]]) -> tuple[Any, ...]:
     return tuple(x for g in groups for x in g)

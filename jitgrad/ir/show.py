@@ -22,11 +22,11 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from .core import Atom, Fn, Let, Size, Type, Var
+from .core import Absent, Atom, Fn, Let, Size, Type, Var
 from .dims import DimLike, Sym, form
 from .walk import size_symbols
 
-NATURAL = {"f64": float, "i64": int, "bool": bool}
+NATURAL: dict[str, tuple[type, ...]] = {"f64": (float, Absent), "i64": (int,), "bool": (bool,)}
 
 
 class Names(dict):
@@ -111,7 +111,7 @@ class Printer:
             return self.dim(a.dim)
         if isinstance(a, Var):
             return self.names[a]
-        natural = type(a.value) is NATURAL.get(a.type.dtype) and not a.type.shape
+        natural = type(a.value) in NATURAL.get(a.type.dtype, ()) and not a.type.shape
         return repr(a.value) if natural else f"{a.value!r}:{self.type(a.type)}"
 
 

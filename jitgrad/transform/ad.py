@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import NotDifferentiable
 from ..ir.build import Value, again, at, environment, read, replay, trace, trace_open, value
-from ..ir.core import EVERY, Fn, Let, Op, Type, Var, zero_of
+from ..ir.core import EVERY, Fn, Let, Op, Type, Var, absent, zero_of
 from ..ir.verify import verify
 from ..ir.walk import needed
 from ..ops.array import zeros_like
@@ -58,7 +58,9 @@ def plus(a: Tangent, b: Tangent) -> Tangent:
 
 
 def tangent_or_zero(t: Tangent, like: Value) -> Value:
-    return zeros_like(like) if t is None else t
+    if t is not None:
+        return t
+    return Value(absent(like.type)) if like.type.is_real else zeros_like(like)
 
 
 def total(terms: Sequence[Tangent]) -> Tangent:

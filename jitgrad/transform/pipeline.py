@@ -9,18 +9,24 @@ from ..ir.core import Fn
 from ..ir.verify import verify
 from ..ir.walk import needed
 from . import cond, loop  # noqa: F401  (the rules of the constructs register themselves)
+from .combine import combine
+from .fuse import fuse, upwards
 from .hoist import hoist
 from .order import order
 from .simplify import simplify
+from .sink import sink
 
 Pass = Callable[[Fn], Fn]
 
-PASSES: dict[str, Pass] = {"order": order, "hoist": hoist, "simplify": simplify, "needed": needed}
+PASSES: dict[str, Pass] = {
+    "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine, "fuse": fuse,
+    "sink": sink, "upwards": upwards,
+}  # fmt: skip
 
 # What is differentiated is tidy and in order, with its invariants hoisted: both decide what the adjoint is.
 BEFORE = ("simplify", "order", "hoist", "simplify")
-# What is compiled: rules leave `1.0 * t` and dead primal work behind.
-AFTER = ("simplify", "hoist", "simplify", "order")
+# What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
+AFTER = ("simplify", "hoist", "combine", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order")
 
 
 def run(fn: Fn, names: Sequence[str], seconds: dict[str, float] | None = None) -> Fn:

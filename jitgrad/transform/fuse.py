@@ -1,0 +1,201 @@
+"""Loops over one range become one, and branches on one predicate.
+
+A forward and a return sweep of a loop that remembers nothing are then one sweep: the loop that one writes by hand.
+
+Two statements of a block join if the second needs nothing of the first, no array is read by one and overwritten by the
+other, and (of loops) both run the same way, or the iterations of one may run in any order. What stands between goes before
+the joint statement, or, if it depends on the first, behind it. A branch may also use what the branch before it gives.
+
+`upwards`: a loop whose iterations may run in any order runs upwards, as memory and the vectoriser like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..ir.build import Value, replay, trace
+from ..ir.core import Fn, Let, Var, swap_type
+from ..ir.walk import effectful, uses
+from ..ops.cond import Cond
+from ..ops.loop import Loop
+from .depend import Around, any_order
+from .order import consumes
+from .simplify import simplify
+
+VIEWS = {"get", "reshape", "transpose", "broadcast"}  # pulls: another look at the memory of their first argument
+
+
+def fuse(fn: Fn, around: Around = Around()) -> Fn:  # noqa: B008  (immutable)
+    lets = [_inside(let, around) for let in fn.lets]
+    k = 1
+    while k < len(lets):
+        joined = None
+        if lets[k].op.name in _JOIN:
+            joined = next((new for j in range(k) if (new := _try(fn, lets, j, k, around)) is not None), None)
+        lets, k = (lets, k + 1) if joined is None else (joined, 1)
+    return replace(fn, lets=tuple(lets))
+
+
+def upwards(fn: Fn, around: Around = Around()) -> Fn:  # noqa: B008
+    return replace(fn, lets=tuple(_upwards(let, around) for let in fn.lets))
+
+
+def _upwards(let: Let, around: Around) -> Let:
+    let = replace(let, fns=tuple(upwards(f, a) for f, a in zip(let.fns, around.within(let), strict=True))) if let.fns else let
+    if let.op.name == "loop" and let.attrs["reverse"] and any_order(Loop.of(let), around.within(let)[0]):
+        return replace(let, attrs={**let.attrs, "reverse": False})
+    return let
+
+
+def _inside(let: Let, around: Around) -> Let:
+    if not let.fns:
+        return let
+    return replace(let, fns=tuple(fuse(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+
+
+def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] | None:
+    """The statements with the j-th and the k-th joined, or None."""
+    a, b = lets[j], lets[k]
+    if a.op is not b.op:
+        return None
+    roots = _roots(lets)
+    before, behind = _parted(lets[j:k], roots)
+    mine = behind[1:]  # but the first statement itself
+    if any(map(effectful, mine)) or uses(b) & {o for let in mine for o in let.outs}:
+        return None
+    if any(_overwrites(b, let, roots) or _overwrites(let, b, roots) for let in mine):
+        return None
+    new = _JOIN[a.op.name](a, b, roots, around)
+    return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
+
+
+def _parted(lets: Sequence[Let], roots: dict[Var, Var]) -> tuple[list[Let], list[Let]]:
+    """What may stand before the first of these statements, and what must stay behind it (itself included)."""
+    behind, before = [lets[0]], []
+    made = set(lets[0].outs)
+    for let in lets[1:]:
+        stays = uses(let) & made or any(_overwrites(let, other, roots) or _overwrites(other, let, roots) for other in behind)
+        if stays or any(map(effectful, behind)):  # nothing overtakes what may raise
+            behind.append(let)
+            made |= set(let.outs)
+        else:
+            before.append(let)
+    return before, behind
+
+
+def _roots(lets: Sequence[Let]) -> dict[Var, Var]:
+    """Views -> the array whose memory they show."""
+    out: dict[Var, Var] = {}
+    for let in lets:
+        a = let.args[0] if let.args else None
+        if let.op.name in VIEWS and isinstance(a, Var) and let.outs[0].type.shape:
+            out[let.outs[0]] = out.get(a, a)
+    return out
+
+
+def _arrays(let: Let, roots: dict[Var, Var]) -> set[Var]:
+    return {roots.get(v, v) for v in uses(let) if v.type.shape}
+
+
+def _overwrites(a: Let, b: Let, roots: dict[Var, Var]) -> bool:
+    """Does the first write over memory that the second reads?"""
+    return bool({roots.get(v, v) for v in consumes(a)} & _arrays(b, roots))
+
+
+# ---- loops
+
+
+def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
+    if uses(b) & set(a.outs) or _overwrites(a, b, roots) or _overwrites(b, a, roots):
+        return None
+    one, two = Loop.of(a), Loop.of(b)
+    if (one.lo, one.hi) != (two.lo, two.hi) or effectful(a):
+        return None
+    reverse = _direction(a, b, around)
+    if reverse is None:
+        return None
+    consts = list(dict.fromkeys((*one.consts, *two.consts)))
+    names = {q: k for k, q in enumerate(consts)}
+    body = _body(one, _renamed(two), [names[q] for q in one.consts], [names[q] for q in two.consts], len(consts))
+    c, d = one.count, two.count
+    outs = (*a.outs[:c], *b.outs[:d], *a.outs[c:], *b.outs[d:])
+    args = (one.lo, one.hi, *one.init, *two.init, *consts)
+    return _inside(Let(outs, a.op, args, {"carry": c + d, "reverse": reverse}, (simplify(body),), a.where), around)
+
+
+def _direction(a: Let, b: Let, around: Around) -> bool | None:
+    ways = [Loop.of(let).reverse for let in (a, b)]
+    if ways[0] == ways[1]:
+        return ways[0]
+    if any_order(Loop.of(b), around.within(b)[0]):
+        return ways[0]
+    return ways[1] if any_order(Loop.of(a), around.within(a)[0]) else None
+
+
+def _renamed(view: Loop) -> Loop:
+    return replace(view, body=copied(view.body))
+
+
+def copied(fn: Fn) -> Fn:
+    """The same program in variables of its own."""
+    return trace(lambda *xs: replay(fn, *xs), fn.params, fn.name)
+
+
+def _body(one: Loop, two: Loop, first: list[int], second: list[int], count: int) -> Fn:
+    """Both bodies, one after the other. `first`, `second`: which of the `count` constants are theirs."""
+    owner: dict[int, Var] = {}
+    for view, at in ((one, first), (two, second)):
+        for p, k in zip(view.inner, at, strict=True):
+            owner.setdefault(k, p)
+    c, d = one.count, two.count
+
+    def write(i: Value, *rest: Value) -> tuple[Value, ...]:
+        consts = rest[c + d :]
+        x = replay(one.body, i, *rest[:c], *[consts[k] for k in first])
+        y = replay(two.body, i, *rest[c : c + d], *[consts[k] for k in second])
+        return (*x[:c], *y[:d], *x[c:], *y[d:])
+
+    like = [one.index, *one.carries, *two.carries, *[owner[k] for k in range(count)]]
+    swap = dict(zip(two.inner, (owner[k] for k in second), strict=True))
+    return trace(write, [_in_terms_of(p, swap) for p in like], one.body.name)
+
+
+def _in_terms_of(p: Var, swap: dict[Var, Var]) -> Var:
+    """A parameter whose type mentions parameters that are the same as others."""
+    t = swap_type(p.type, swap)
+    return p if t is p.type else Var(t, p.hint, p.size)
+
+
+# ---- branches
+
+
+def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
+    one, two = Cond.of(a), Cond.of(b)
+    if one.predicate != two.predicate:
+        return None
+    fns, args = [], []
+    for (f, mine), (g, his) in zip(one.branches, two.branches, strict=True):
+        at = {o: k for k, o in enumerate(a.outs)}
+        every = list(dict.fromkeys((*mine, *[x for x in his if x not in at])))
+        fns.append(simplify(_branch(f, mine, copied(g), his, every, at)))
+        args.append(every)
+    joined = (one.predicate, *args[0], *args[1])
+    return _inside(Let((*a.outs, *b.outs), a.op, joined, {"split": len(args[0])}, tuple(fns), a.where), around)
+
+
+def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[Any], at: dict[Any, int]) -> Fn:
+    """Two branches that are taken together; the second may use what the first gives (`at`: its results outside)."""
+    like = {x: p for fn, xs in ((g, his), (f, mine)) for p, x in zip(fn.params, xs, strict=True)}
+
+    def write(*xs: Value) -> tuple[Value, ...]:
+        env = dict(zip(every, xs, strict=True))
+        first = replay(f, *[env[x] for x in mine])
+        second = replay(g, *[first[at[x]] if x in at else env[x] for x in his])
+        return (*first, *second)
+
+    return trace(write, [like[x] for x in every], f.name)
+
+
+_JOIN = {"loop": _loops, "cond": _conds}
