@@ -12,6 +12,7 @@
         |-- ArgumentError       (TypeError, ValueError)     wrong call of a function of jitgrad
         |   `-- StructureError                     nested arguments that changed, or hold what is no number
         |-- ConcretizationError (TypeError)        a traced value where Python needs the number itself
+        |-- UnstableError       (TypeError)        a variable that changes its kind between iterations or branches
         |-- AliasError                             which of two arrays is written cannot be known
         |-- EscapedError                           a value used outside the loop, branch or call that made it
         |-- IndexOutOfBounds    (IndexError)       an index that no array of this size has
@@ -78,6 +79,10 @@ class StructureError(ArgumentError):
 
 class ConcretizationError(TraceError, TypeError):
     """A traced value where Python needs the number itself."""
+
+
+class UnstableError(TraceError, TypeError):
+    """A variable that changes its kind between iterations or branches."""
 
 
 class AliasError(TraceError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import Unsupported, raise_at
-from ..ir.dims import Dim, DimLike, combine, largest, smallest, trips
+from ..ir.dims import DimLike, combine, largest, smallest, trips
 from . import promote
 from .dispatch import OWN, size_in
 from .names import NAMES
 from .reshape import as_array, in_one_piece
+from .settled import ask_type
 from .size import number_of_elements, same, static_int
-from .standin import Array, Scalar, StandIn, size_of, unwrap, wrap
+from .standin import Array, Scalar, StandIn, boxed, size_of, unwrap, wrap
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Iteration:
     name: str = "range"
     start: DimLike = 0  # of a range, which a recorded loop counts itself
     step: int = 1
+    stop: DimLike | None = None
 
     def __iter__(self) -> Iterator[Any]:
         return (self.item(k) for k in builtins.range(static_int(self.length)))
@@ -49,13 +52,42 @@ class Iteration:
         return len(self) > 0
 
 
+@dataclass(frozen=True, eq=False)
+class Grid(Iteration):
+    """The indices of an array of this shape, the last one running fastest."""
+
+    shape: tuple[Any, ...] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.product(*[builtins.range(operator.index(n)) for n in self.shape])
+
+
+def ndindex(*shape: Any) -> Grid:
+    """np.ndindex"""
+    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    dims = tuple(_integer(n) if isinstance(n, Scalar) else int(n) for n in shape)
+    return Grid(number_of_elements(dims), lambda k: operator.index(k), "np.ndindex", shape=tuple(map(size_of, dims)))
+
+
+LONG = 8  # a range of more items is described: a `for` records it
+
+
 def iteration(x: Any) -> Iteration | None:
-    """An iterable whose length is a symbol; None for one that Python iterates as it is."""
+    """What describes an iterable; None for one that Python iterates as it is."""
+    if isinstance(x, np.ndarray):
+        x = boxed(x)
     if isinstance(x, Iteration):
         return x
+    if isinstance(x, builtins.range):
+        return Iteration(len(x), lambda k: x.start + k * x.step, "range", x.start, x.step, x.stop)
     if isinstance(x, Array) and x.dims:
         return Iteration(x.dims[0], lambda k: x[k], "an array")
     return None
+
+
+def described(x: Any) -> bool:
+    """Is it better described than run?"""
+    return isinstance(x, (Iteration, Array, np.ndarray)) or (isinstance(x, builtins.range) and len(x) > LONG)
 
 
 def range_(*args: Any) -> Any:
@@ -67,9 +99,7 @@ def range_(*args: Any) -> Any:
     if step == 0:
         raise ValueError("range() arg 3 must not be zero")
     length = trips(start, stop, step) if step > 0 else trips(stop, start, -step)
-    if isinstance(length, int):
-        return [size_of(combine(start, k * step, 1)) for k in builtins.range(length)]
-    return Iteration(length, lambda k: _plus(start, k, step), "range", start, step)
+    return Iteration(length, lambda k: _plus(start, k, step), "range", start, step, stop)
 
 
 def _integer(x: Any) -> DimLike:
@@ -85,17 +115,16 @@ def _plus(start: DimLike, k: Any, step: int) -> Any:
 
 
 def enumerate_(x: Any, start: Any = 0) -> Any:
-    it = iteration(x)
-    if it is None or isinstance(it.length, int):
+    it = iteration(x) if described(x) else None
+    if it is None:
         return builtins.enumerate(x, start)
     return Iteration(it.length, lambda k: (start + k, it.item(k)), "enumerate")
 
 
 def zip_(*xs: Any, strict: bool = False) -> Any:
-    its = [iteration(x) for x in xs]
-    if not any(it is not None and isinstance(it.length, Dim) for it in its):
+    if not any(map(described, xs)):
         return builtins.zip(*xs, strict=strict)
-    parts = [it or _of_sequence(x) for it, x in zip(its, xs)]
+    parts = [iteration(x) or _of_sequence(x) for x in xs]
     length = parts[0].length
     for p in parts[1:]:
         if not same(length, p.length):
@@ -111,12 +140,13 @@ def _of_sequence(x: Any) -> Iteration:
 
 
 def reversed_(x: Any) -> Any:
-    it = iteration(x)
-    if it is None or isinstance(it.length, int):
+    it = iteration(x) if described(x) else None
+    if it is None:
         return builtins.reversed(x)
     last = combine(it.length, 1, -1)
-    if it.name == "range":
-        return Iteration(it.length, lambda k: it.item(size_of(last) - k), "range", it.start + last * it.step, -it.step)
+    if it.stop is not None and abs(it.step) == 1:
+        start, stop = combine(it.stop, it.step, -1), combine(it.start, it.step, -1)
+        return Iteration(it.length, lambda k: it.item(size_of(last) - k), "range", start, -it.step, stop)
     return Iteration(it.length, lambda k: it.item(size_of(last) - k), "reversed")
 
 
@@ -148,6 +178,7 @@ def types_of(x: StandIn) -> tuple[type, ...]:
     if isinstance(x, Array):
         return (np.ndarray,)
     assert isinstance(x, Scalar)
+    ask_type(x.value)
     weak, strong = KINDS.get(x._dtype(), ((), (promote.NUMPY[x._dtype()],)))
     return weak if x.weak else strong
 
@@ -221,6 +252,8 @@ def of_dtypes(f: Any) -> Callable[..., Any]:
     """Questions about dtypes: asked about empty arrays of these dtypes, or about Python numbers."""
 
     def ask(x: Any) -> Any:
+        if isinstance(x, Scalar):
+            ask_type(x.value)
         if isinstance(x, Scalar) and x.weak:
             return promote.PYTHON[x._dtype()]
         return np.empty(0, x.dtype) if isinstance(x, StandIn) else x
@@ -239,7 +272,7 @@ OWN.update({
     builtins.min: extreme(smallest, min), builtins.max: extreme(largest, max), builtins.int: int_,
     operator.index: lambda x: x if size_in(x) is not None else operator.index(x),
     copy.copy: lambda x: x.copy(), copy.deepcopy: lambda x, memo=None: x.copy(),
-    np.shape: shape_, np.size: size_, np.ndim: lambda a: len(as_array(a).dims),
+    np.ndindex: ndindex, np.shape: shape_, np.size: size_, np.ndim: lambda a: len(as_array(a).dims),
     np.array: array_, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: contiguous("C"),
     np.asfortranarray: contiguous("F"),
     np.asarray_chkfinite: asarray, np.require: lambda a, dtype=None, requirements=None: asarray(a, dtype),

@@ -1,29 +1,33 @@
 """The run-time object that rewritten code calls (see `protocol.Runtime`): plain values do what Python does.
 
 There is one `Control` for each rewritten function: it knows where that function reads its globals and closure variables
-from, which is what the guards need. What a traced condition or a loop of symbolic length means is decided in the two
-places `Control.branch` and `Control.counted`.
+from, which is what the guards need. A condition that the program computes is recorded by `merge.py`, a loop by
+`unroll.py`.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from types import CellType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConcretizationError, raise_at
-from ..ir.core import Lit, Var
-from .builtin import Iteration, iteration
-from .calls import boxed_result, callee
+from ..ir.core import Var
+from .calls import callee
 from .context import current, tracing
 from .guards import CODE
+from .logic import conjunction, disjunction
+from .merge import choose, chosen
+from .places import Variable, cells_of
 from .protocol import Names, Pattern, Thunk
-from .standin import Array, Scalar, StandIn, boxed, describe
-
-UNROLL_CAP = 10_000
+from .raising import asserted, raising
+from .record import Names as LoopNames
+from .standin import Array, Scalar, StandIn, boxed
+from .truth import opposite, truth
+from .unbound import explain
+from .unroll import plain, run_for, run_while
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt, "GtE": operator.ge, "Eq": operator.eq, "NotEq": operator.ne,
@@ -32,26 +36,6 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 # Modules whose attributes are not watched: their numbers do not change.
 FIXED_MODULES = frozenset({"numpy", "scipy", "math", "cmath", "jitgrad", "operator", "itertools", "functools", "numba"})
-
-
-class Unbound:
-    """The content of an empty cell."""
-
-
-UNBOUND = Unbound()
-
-
-def get(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return UNBOUND
-
-
-def cells_of(body: Callable[..., Any], names: Names) -> dict[str, CellType]:
-    """The cells of the variables that a body rebinds."""
-    every = dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))
-    return {n: every[n] for n in names if n in every}
 
 
 class Control:
@@ -69,65 +53,37 @@ class Control:
     def if_(self, test: Any, then: Thunk, orelse: Thunk, names: Names) -> None:
         t = truth(test)
         if isinstance(t, Scalar):
-            self.branch(t)
-        (then if t else orelse)()
-
-    def branch(self, test: Scalar) -> None:
-        raise_at(
-            ConcretizationError,
-            "Python must decide by a value that is computed when the program runs",
-            wanted="a condition that is known while tracing: of sizes, bools and other plain Python values",
-            got=f"{describe(test)}, which is computed when the program runs",
-            repair="np.where(condition, x, y)",
-        )
+            choose(t, (then, orelse), variables(then, names), (then, orelse))
+        else:
+            (then if t else orelse)()
 
     def for_(self, iterable: Any, body: Callable[[Any], None], names: Names, export: Names, flag: str | None) -> None:
-        it = iteration(iterable) if isinstance(iterable, (Iteration, Array)) else None
-        if it is not None and not isinstance(it.length, int):
-            return self.counted(it)
-        flagged = cells_of(body, (flag,)).get(flag) if flag else None
-        for k, item in enumerate(iterable):
-            if k >= UNROLL_CAP:
-                _too_long("`for`")
-            body(boxed_result(item) if not isinstance(item, np.ndarray) else boxed(item))
-            if flagged is not None and get(flagged) is not UNBOUND and truth_known(get(flagged)):
-                return
-
-    def counted(self, it: Iteration) -> None:
-        raise_at(
-            ConcretizationError,
-            f"a `for` over {it.name} of symbolic length {it.length}",
-            wanted="a loop whose number of iterations is known while tracing",
-            got=f"the length {it.length}, which differs from call to call",
-            repair="array operations in the place of the loop",
-        )
+        run = run_for if tracing() else plain
+        run(loop_names(names, export, flag, body), iterable, body)
 
     def while_(self, test: Thunk, body: Thunk, names: Names, export: Names, flag: str | None) -> None:
-        flagged = cells_of(body, (flag,)).get(flag) if flag else None
-        for _ in range(UNROLL_CAP):
-            t = truth(test())
-            if isinstance(t, Scalar):
-                self.branch(t)
-            if not t:
-                return
-            body()
-            if flagged is not None and get(flagged) is not UNBOUND and truth_known(get(flagged)):
-                return
-        _too_long("`while`")
+        loop = loop_names(names, export, flag, body, test)
+        if not tracing():
+            return plain(loop, iter(lambda: bool(test()), False), lambda _: body())
+        run_while(loop, test, body)
 
     def assert_(self, test: Any, message: Thunk | None) -> None:
         t = truth(test)
         if isinstance(t, Scalar):
-            self.branch(t)
-        if not t:
-            raise AssertionError(*(() if message is None else (message(),)))
+            asserted(t, message)
+        elif not t:
+            raise self.raise_(AssertionError(*(() if message is None else (message(),))))
 
     def raise_(self, exception: Any) -> Any:
-        return exception
+        return raising(exception) if tracing() else exception
 
     def returned(self, value: Thunk) -> Any:
         """Falling off the end binds None, so the variable is bound whenever this is reached."""
-        return value()
+        try:
+            return value()
+        except NameError as e:
+            explain(e)
+            raise
 
     # -- expressions
 
@@ -178,69 +134,48 @@ class Control:
     def ifexp(self, test: Any, then: Thunk, orelse: Thunk) -> Any:
         t = truth(test)
         if isinstance(t, Scalar):
-            self.branch(t)
+            return chosen(t, then, orelse)
         return then() if t else orelse()
 
     def and_(self, first: Any, *rest: Thunk) -> Any:
-        return self._chosen(first, rest, stop_at=False)
+        if not rest:
+            return first
+        t = truth(first)
+        if not isinstance(t, Scalar):
+            return self.and_(rest[0](), *rest[1:]) if t else first
+        return conjunction(t, first, lambda *_: self.and_(rest[0](), *rest[1:]))
 
     def or_(self, first: Any, *rest: Thunk) -> Any:
-        return self._chosen(first, rest, stop_at=True)
-
-    def _chosen(self, x: Any, rest: tuple[Thunk, ...], stop_at: bool) -> Any:
-        for thunk in rest:
-            t = truth(x)
-            if isinstance(t, Scalar):
-                self.branch(t)
-            if bool(t) is stop_at:
-                return x
-            x = thunk()
-        return x
+        if not rest:
+            return first
+        t = truth(first)
+        if not isinstance(t, Scalar):
+            return first if t else self.or_(rest[0](), *rest[1:])
+        return disjunction(t, first, lambda *_: self.or_(rest[0](), *rest[1:]))
 
     def not_(self, x: Any) -> Any:
         t = truth(x)
-        return operator.invert(t) if isinstance(t, Scalar) else not t
+        return opposite(t) if isinstance(t, Scalar) else not t
 
     def chain(self, operators: Names, left: Any, *rest: Thunk) -> Any:
-        result: Any = True
-        for k, (name, thunk) in enumerate(zip(operators, rest, strict=True)):
-            right = thunk()
-            result = COMPARE[name](left, right)
-            if k + 1 < len(rest):
-                t = truth(result)
-                if isinstance(t, Scalar):
-                    self.branch(t)
-                if not t:
-                    return result
-            left = right
-        return result
+        right = rest[0]()
+        result = COMPARE[operators[0]](left, right)
+        if len(rest) == 1:
+            return result
+        t = truth(result)
+        if not isinstance(t, Scalar):
+            return self.chain(operators[1:], right, *rest[1:]) if t else result
+        return conjunction(t, result, lambda *_: self.chain(operators[1:], right, *rest[1:]))
 
 
-def truth(x: Any) -> Any:
-    """A Python bool; or a traced one, of what the program computes."""
-    if isinstance(x, Array):
-        if x.dims:
-            return bool(x)  # refuses
-        x = Scalar(x.read())
-    if not isinstance(x, Scalar):
-        return bool(x)
-    if isinstance(x.value.atom, Lit) or x.is_size:
-        return bool(x)
-    return x if x._dtype() == "bool" else x != 0
+def variables(body: Callable[..., Any], names: Names) -> list[Variable]:
+    return [Variable(n, cell) for n, cell in cells_of(body, names).items()]
 
 
-def truth_known(x: Any) -> bool:
-    return bool(truth(x))
-
-
-def _too_long(what: str) -> None:
-    raise_at(
-        ConcretizationError,
-        f"a {what} runs more than {UNROLL_CAP} times while tracing, and every iteration would be written out",
-        wanted=f"at most {UNROLL_CAP} iterations of a Python loop",
-        got="more",
-        repair="array operations, or a range of a size that is a symbol",
-    )
+def loop_names(names: Names, export: Names, flag: str | None, body: Callable[..., Any], *more: Callable[..., Any]) -> LoopNames:
+    cells = variables(body, names)
+    found = next((v for v in cells if v.name == flag), None)
+    return LoopNames(tuple(cells), frozenset(export), found, (body, *more), body.__code__)
 
 
 def _hint(value: Any, name: str) -> None:
@@ -259,4 +194,4 @@ def _hint(value: Any, name: str) -> None:
 
 GENERIC = ("t", "c", "n")
 
-__all__ = ["Control", "cells_of", "get", "truth"]
+__all__ = ["Control"]

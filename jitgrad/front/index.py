@@ -18,7 +18,7 @@ from ..ir.core import Lit, dim_of
 from ..ir.dims import DimLike, combine, opaque
 from ..ops.cond import check
 from ..ops.scalar import where
-from .size import bool_of, known, static_int
+from .size import bool_of, known, proven, static_int
 from .view import NEW, Axis, Cell, Span
 
 
@@ -102,11 +102,36 @@ def cell(k: DimLike, n: DimLike, axis: int) -> DimLike:
 
 
 def _checked(k: DimLike, n: DimLike, axis: int) -> DimLike:
-    """An index that the program computes: in range when it runs, and wrapped as NumPy wraps."""
-    i, d = size(k), size(n)
-    inside = apply("and", apply("ge", i, size(combine(0, n, -1))), apply("lt", i, d))
-    check(inside, f"index is out of bounds for axis {axis} of size {n}")
-    return dim_of(where(apply("lt", i, 0), i + d, i).atom)
+    """An index that the program computes: in range when it runs, and wrapped as NumPy wraps. What is known of the indices of
+    loops proves most of them."""
+    wrapped = combine(n, k, 1)
+    if not (not_negative(wrapped) and below(k, n)):
+        inside = _all([(size(wrapped), 0), (size(n), size(combine(k, 1, 1)))])
+        check(inside, f"index is out of bounds for axis {axis} of size {n}")
+    if not_negative(k):
+        return k
+    if below(k, 0):
+        return wrapped
+    i = size(k)
+    return dim_of(where(apply("lt", i, 0), i + size(n), i).atom)
+
+
+def not_negative(d: DimLike) -> bool:
+    bound = proven(d)
+    return bound is not None and bound >= 0
+
+
+def below(a: DimLike, b: DimLike) -> bool:
+    """Is a < b proven?"""
+    return not_negative(combine(combine(b, a, -1), 1, -1))
+
+
+def _all(pairs: Sequence[tuple[Any, Any]]) -> Value:
+    """One bool: a >= b for every pair."""
+    holds = [apply("ge", a, b) for a, b in pairs]
+    for h in holds[1:]:
+        holds[0] = apply("and", holds[0], h)
+    return holds[0]
 
 
 def _out_of_bounds(k: DimLike, n: DimLike, axis: int) -> None:
@@ -191,9 +216,10 @@ def _computed(s: slice, n: DimLike, step: int) -> Span:
         )
     first = 0 if s.start is None else s.start
     stop = n if s.stop is None else s.stop
-    inside = apply("and", apply("ge", size(first), 0), apply("le", size(stop), size(n)))
-    inside = apply("and", inside, apply("le", size(first), size(stop)))
-    check(inside, f"slice bounds are not in 0 <= start <= stop <= {n}")
+    sizes = [(first, 0), (n, stop), (stop, first)]  # each first one is at least the second
+    open_ = [(size(a), size(b)) for a, b in sizes if not not_negative(combine(a, b, -1))]
+    if open_:
+        check(_all(open_), f"slice bounds are not in 0 <= start <= stop <= {n}")
     return Span(first, combine(stop, first, -1))
 
 

@@ -276,7 +276,7 @@ def to_float(x: Any) -> Value:
 
 
 def is_one(d: DimLike) -> bool:
-    return d == 1 if isinstance(d, int) else same(d, 1)
+    return d == 1 if isinstance(d, int) else sizes.known(d) and same(d, 1)
 
 
 def broadcast_shapes(name: str, shapes: Sequence[tuple[DimLike, ...]], stretch: bool = True) -> tuple[DimLike, ...]:

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import AliasError, EscapedError, raise_at
 from ..ir import build
 from ..ir.build import Value
 from ..ir.core import Type, Var, Where
+from ..ir.dims import DimLike
 from .context import current, line
 
 FUNCTION, INLINE, BODY = "function", "inline", "body"
+
+Ranges = dict[Any, tuple[DimLike, DimLike]]  # the index of a loop: lo <= index < hi
 
 
 class Box:
@@ -41,6 +45,13 @@ class Box:
     def __repr__(self) -> str:
         return f"<{self.type} {self.name}>"
 
+    def link(self, others: Iterable[Box]) -> None:
+        """It may share memory with each of these, which says nothing about them among each other."""
+        for other in others:
+            if other is not self:
+                self.may.add(other)
+                other.may.add(self)
+
 
 @dataclass(eq=False)
 class Scope:
@@ -52,6 +63,9 @@ class Scope:
     entry: dict[Box, Value] = field(default_factory=dict)  # outer boxes: the parameter that stands for what they held
     written: dict[Box, Where | None] = field(default_factory=dict)
     poison: dict[Box, str] = field(default_factory=dict)
+    writing: build.Scope | None = None  # of a recorded body: where its statements stand
+    ranges: Ranges = field(default_factory=dict)  # of a recorded loop
+    what: str = ""  # of a recorded body: "loop" or "branch"
 
     def read(self, box: Box) -> Value:
         self._usable(box)
@@ -71,8 +85,8 @@ class Scope:
     def _enter(self, box: Box, outer: Value) -> Value:
         if self.kind != BODY:
             return outer
-        writing = build.current()
-        self.entry[box] = Value(writing.param(Var(outer.type, box.name)))
+        assert self.writing is not None
+        self.entry[box] = Value(self.writing.param(Var(outer.type, box.name)))
         return self.entry[box]
 
     def write(self, box: Box, value: Value) -> None:
@@ -93,6 +107,14 @@ class Scope:
 
     def has(self, box: Box) -> bool:
         return box in self.store or (self.parent is not None and self.parent.has(box))
+
+    def known_ranges(self) -> Ranges:
+        """The indices of the loops around, with their ranges."""
+        return {**(self.parent.known_ranges() if self.parent else {}), **self.ranges}
+
+    def within(self, what: str) -> bool:
+        """Is this inside a recorded loop, or branch?"""
+        return self.what == what or (self.parent is not None and self.parent.within(what))
 
     def _usable(self, box: Box) -> None:
         scope: Scope | None = self

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ConcretizationError, raise_at
+from ..ir.affine import at_least
+from ..ir.build import apply, size
 from ..ir.core import Var
 from ..ir.dims import Dim, DimLike, Opaque, Sym, combine, evaluate, low, symbols
+from ..ops.cond import check
 from .context import current
 
 # An integer argument may have any value.
@@ -98,10 +101,25 @@ def same(a: DimLike, b: DimLike) -> bool:
     if sure is not None:
         return sure
     d = combine(a, b, -1)
+    if not known(d):
+        return _same_computed(a, b, d)
     if example(d) != 0:
         guard(d, "!=", 0)
         return False
     return _unify(d)
+
+
+def _same_computed(a: DimLike, b: DimLike, d: DimLike) -> bool:
+    """Sizes that change from iteration to iteration: proved to differ, else the program checks that they are equal."""
+    if any((proven(e) or 0) > 0 for e in (d, combine(0, d, -1))):
+        return False
+    check(apply("eq", size(a), size(b)), f"the sizes {a} and {b} must be equal", "ShapeError")
+    return True
+
+
+def proven(d: DimLike) -> int | None:
+    """A lower bound for all values of the sizes and of the indices of the loops around; None: none is known."""
+    return at_least(d, current().scope.known_ranges())
 
 
 def static_int(x: DimLike) -> int:
@@ -170,5 +188,5 @@ def number_of_elements(shape: tuple[DimLike, ...]) -> DimLike:
     return total
 
 
-__all__ = ["LOWEST", "bool_of", "decided", "equal", "example", "guard", "known", "number_of_elements", "same"]
+__all__ = ["LOWEST", "bool_of", "decided", "equal", "example", "guard", "known", "number_of_elements", "proven", "same"]
 __all__ += ["static_int"]

@@ -24,6 +24,7 @@ from .captured import adopt
 from .context import current, here
 from .promote import Operand
 from .scope import Box
+from .settled import ask_type
 from .size import bool_of, known, number_of_elements, static_int
 from .view import View
 
@@ -111,6 +112,11 @@ class Scalar(StandIn):
 
     def _dtype(self) -> str:
         return self.value.dtype
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        ask_type(self.value)
+        return np.dtype(NUMPY[self._dtype()])
 
     @property
     def dim(self) -> DimLike | None:

@@ -22,6 +22,7 @@ from ..ir.build import Value, size
 from ..ir.core import F64, I64, Fn, Type, Var
 from ..ir.dims import Dim, DimLike, Sym, of_symbol
 from . import builtin, inplace, promote, reshape  # noqa: F401  (fill the tables of dispatch)
+from .body import Open, closed
 from .calls import callee
 from .context import Restart, SizeGuard, Trace, current, here, replace_symbol, running, unbroken
 from .control import Control
@@ -31,6 +32,7 @@ from .scope import INLINE, Box, Scope
 from .size import LOWEST
 from .standin import Array, Scalar, boxed
 from .tree import TreeDef, flatten
+from .unbound import explained
 
 SMALL_SIZE = 4  # sizes up to this are numbers, so that `for k in range(3)` unrolls
 MAX_RESTARTS = 64
@@ -235,7 +237,7 @@ def _hint(name: str) -> str:
 
 def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> Traced:
     trace.guards, trace.scope = Guards(), Scope()
-    with running(trace), build.entered(build.Scope()) as root:
+    with running(trace), build.entered(Open()) as root:
         trace.root = root
         params: list[Var] = []
         inputs = [_stand_in(entry, k, trace, params) for k in range(len(entry.leaves))]
@@ -244,7 +246,8 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         owner = getattr(f, "__self__", f)
         trace.guards.argument(owner, type(owner).__name__)
         try:
-            out = callee(entry.f, Control)(*args, **kwargs)
+            with explained():
+                out = callee(entry.f, Control)(*args, **kwargs)
             out_tree, outs, values = _results(out)
         finally:
             trace.guards.restore()
@@ -257,7 +260,7 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         if keep_writes:
             values += [trace.scope.store[box] for box, k in boxes.items() if k in written]
         params += [c.param for c in trace.captures.values()]
-        fn, captured = build.finish(root, params, tuple(values), _name(entry.f))
+        fn, captured = closed(root, params, values, _name(entry.f))
         if captured:
             raise_at(
                 EscapedError,
@@ -357,17 +360,18 @@ def trace_inline(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     values = (*positional, *(kwargs or {}).values())
     names = [path for root, x in zip(roots, values, strict=True) for path in flatten(x, root)[1].paths(root)]
     outside = [_outer_value(x) for x in leaves]
-    with _inner(trace), build.entered(build.Scope()) as writing:
+    with _inner(trace), build.entered(Open()) as writing:
         writing.where = writing.parent.where if writing.parent else None
         params: list[Var] = []
         inputs = []
         for x, v, name in zip(leaves, outside, names, strict=True):
             inputs.append(x if v is None else _parameter(x, v, name, writing, params))
         inner_args, inner_kwargs = tree.unflatten(inputs)
-        out = callee(f, Control)(*inner_args, **inner_kwargs)
+        with explained():
+            out = callee(f, Control)(*inner_args, **inner_kwargs)
         out_tree, outs, results = _results(out)
         _check_apart(trace, _name(f), names, leaves, inputs)
-        fn, captured = build.finish(writing, params, tuple(results), _name(f))
+        fn, captured = closed(writing, params, results, _name(f))
     dynamic = tuple(k for k, v in enumerate(outside) if v is not None)
     return Inline(fn, tuple(v for v in outside if v is not None), captured, out_tree, outs, dynamic, tree)
 
