@@ -8,12 +8,12 @@ rows change their owners: `Facts.apart`. So an array is never copied to be carri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..ir.core import I64, Atom, Let, Lit, Size, Type, Var, dim_of
 from ..ir.dims import DimLike, combine
-from ..ir.walk import effectful
+from ..ir.walk import effectful, everywhere
 from ..ops.cond import Cond
 from ..ops.loop import Loop
 from ..ops.while_ import While
@@ -326,16 +326,16 @@ def _branch_end(w: Writer, b: Block, r: Atom, o: Var, base: Var | None) -> End:
 
 def _shared(b: Block, view: Cond, k: int) -> Var | None:
     """The array outside whose memory a result of both branches could be."""
-    roots = [root(b, r.results[k]) for r in (view.then, view.other)]
+    roots = [root(b, f.results[k], {o for _, let in everywhere(f) for o in let.outs}) for f in (view.then, view.other)]
     return roots[0] if isinstance(roots[0], Var) and roots[0] is roots[1] and b.facts.stored(roots[0]) else None
 
 
-def root(b: Block, a: Atom) -> Atom | None:
-    """The array on which a value was built by writing cells."""
+def root(b: Block, a: Atom, within: Collection[Var] | None = None) -> Atom | None:
+    """The array on which a value was built by writing cells. `within`: the first that is none of these."""
     while True:
         a = b.facts.atom(a)
         let = b.facts.defs.get(a) if isinstance(a, Var) else None
-        if let is None:
+        if let is None or (within is not None and a not in within):
             return a
         if let.op.name in ("put", "add_at"):
             a = let.args[0]
@@ -344,7 +344,7 @@ def root(b: Block, a: Atom) -> Atom | None:
         elif let.op.name == "while" and let.outs.index(a) < let.attrs["carry"]:  # type: ignore[arg-type]
             a = let.args[let.outs.index(a)]  # type: ignore[arg-type]
         elif let.op.name == "cond":
-            sides = [root(b, f.results[let.outs.index(a)]) for f in let.fns]  # type: ignore[arg-type]
+            sides = [root(b, f.results[let.outs.index(a)], within) for f in let.fns]  # type: ignore[arg-type]
             return sides[0] if sides[0] is sides[1] else a
         else:
             return a

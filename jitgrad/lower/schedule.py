@@ -16,6 +16,7 @@ from ..ir.walk import size_symbols
 from .block import Block, End
 from .constructs import CONSTRUCTS
 from .facts import Again, survey
+from .merge import merged
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
 from .tasks import Place
@@ -35,7 +36,7 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(tidy(plan, attempt.zeroed))
+            return verify_plan(merged(tidy(plan, attempt.zeroed)))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
 
 

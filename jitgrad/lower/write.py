@@ -79,7 +79,7 @@ class Writer:
                 continue
             missing = [x for x in self._uses(recipe) if x not in self.known and x in self.cells.recipes]
             if missing:
-                todo += missing
+                todo += reversed(missing)
             else:
                 todo.pop()
                 self._compute(v)

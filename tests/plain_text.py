@@ -1,0 +1,67 @@
+"""Generated texts run as plain Python, without Numba: fast enough for hundreds of random programs, and with fresh memory full
+of NaN, so that a cell that is read before it was written shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad.emit.cpu import MODULES
+from jitgrad.emit.load import Text
+
+TOL = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def _gemm(ta: bool, tb: bool, a: Any, b: Any, out: Any) -> None:
+    out[...] = (a.T if ta else a) @ (b.T if tb else b)
+
+
+def _gemv(ta: bool, a: Any, x: Any, out: Any) -> None:
+    out[...] = (a.T if ta else a) @ x
+
+
+def _gesv(a: Any, b: Any, out: Any) -> None:
+    out[...] = np.linalg.solve(a, b)
+
+
+def _grow(a: Any) -> Any:
+    return np.concatenate([a, np.full_like(a, np.nan)])
+
+
+class _NumPy:
+    """NumPy as texts see it; what `empty` gives is poisoned."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def empty(shape: Any, dtype: Any = float) -> Any:
+        kind = np.dtype(dtype).kind
+        return np.full(shape, np.nan if kind == "f" else 0 if kind == "b" else -(10**6), dtype)
+
+
+ROUTINES = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}
+
+
+def run(text: Text, args: list[Any]) -> tuple[Any, ...]:
+    """The results of the text on these arguments."""
+    lines = [line for line in text.source.splitlines() if not line.startswith(("from jitgrad", "import numpy"))]
+    scope = {name: getattr(np, name) for name in MODULES if hasattr(np, name)}
+    scope |= {**ROUTINES, "np": _NumPy()}
+    exec("\n".join(lines), scope)
+    with np.errstate(all="ignore"):
+        out: tuple[Any, ...] = scope[text.name](*args)
+    return out
+
+
+def same(got: Any, want: Any, args: list[Any], before: list[Any]) -> None:
+    """The results agree, arguments are as they were, and no two arrays share memory."""
+    for g, w in zip(got, want, strict=True):
+        assert np.shape(g) == np.shape(w)
+        np.testing.assert_allclose(g, w, **TOL)
+    for a, b in zip(args, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    arrays = [x for x in (*args, *got) if isinstance(x, np.ndarray) and x.size]
+    for k, x in enumerate(arrays):
+        assert not any(np.shares_memory(x, z) for z in arrays[:k])
