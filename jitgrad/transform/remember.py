@@ -8,8 +8,8 @@ The *joint* program of a body (`joint.py`) is the body and its return sweep in o
 Each of its statements is primal, or an adjoint (it depends on what the return sweep carries). Literals, the index, constants
 and sizes are free; elementwise operations, reads and branches of these can be done again; carries and the results of loops,
 `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut (`cut.py`) between what
-is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array of rank r
-1000^r; among equal cuts the one nearest the adjoints wins. A value whose size has no bound before the loop (the rows of a
+is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array
+the number of its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose size has no bound before the loop (the rows of a
 `while` within it) cannot be a row: it is always computed again, whatever made it.
 
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
@@ -23,6 +23,7 @@ Arrays that the loop carries are priced in three ways, and the cheapest wins, on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,6 +39,8 @@ Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it whe
 Reads = Mapping[Var, tuple[Var, tuple[Atom, ...]]]
 
 CHEAP = {"broadcast", "transpose", "reshape", "get", "iota", "cast", "concat"}  # reads: done again rather than kept
+SMALL = {"sum", "prod", "max", "min", "any", "all", "cumsum", "matmul"}  # of a few elements: done again too
+FEW, UNKNOWN = 16, 1000
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Question:
         want: Sequence[Atom],
         storable: Callable[[Type], bool],
         restored: Sequence[Restored] = (),
-        given: Sequence[Var] = (),
+        given: Iterable[Var] = (),
     ) -> Question:
         """`carried`: what the return sweep carries: bars, and arrays that it puts back."""
         every = frozenset((*free, *carried))
@@ -142,10 +145,10 @@ def priced(q: Question, way: Split) -> Split:
 
 def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None:
     """The variables from which the return sweep can compute v; None: it is gone."""
-    if v in way.gone:
-        return None
     if v in way.stand:
         return set(vars_of(way.stand[v]))
+    if v in way.gone:
+        return None
     if v in way.reads:
         return {x for a in way.reads[v][1] for x in vars_of(a)}
     if let is None or not (v in q.adjoint or recomputable(let, q.storable)):
@@ -255,7 +258,17 @@ def straight(let: Let) -> bool:
     """No loop, no reduction, no library call, no write: also within its branches."""
     if let.op.name == "cond":
         return all(straight(inner) for f in let.fns for inner in f.lets)
-    return let.op.elementwise or let.op.name in CHEAP
+    return let.op.elementwise or let.op.name in CHEAP or (let.op.name in SMALL and all(small(a.type) for a in let.args))
+
+
+def small(t: Type) -> bool:
+    """A few elements, known beforehand: the coordinates of a point, a 3 x 3 matrix."""
+    return all(isinstance(d, int) for d in t.shape) and elements(t) <= FEW
+
+
+def elements(t: Type) -> int:
+    """How many; an axis of unknown size counts as UNKNOWN."""
+    return math.prod(d if isinstance(d, int) else UNKNOWN for d in t.shape)
 
 
 def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
@@ -268,7 +281,7 @@ def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
     the sizes in their types agree."""
     if not all(storable(o.type) for o in (let.outs if let else (v,))):
         return INFINITE
-    return (1 if v.type.dtype == "bool" else 8) * 1000**v.type.rank
+    return (1 if v.type.dtype == "bool" else 8) * max(1, elements(v.type))
 
 
 def program_order(fn: Fn) -> list[Var]:
