@@ -10,9 +10,9 @@ from typing import Any
 
 from ..ir.affine import differ, within
 from ..ir.build import Value, apply, size
-from ..ir.core import Atom, Let, Lit, Type, dim_of
+from ..ir.core import OPS, Atom, Let, Lit, Type, Var, dim_of
 from ..ir.dims import DimLike
-from ..ops.array import broadcast, cast, reshape, transpose
+from ..ops.array import broadcast, cast, reshape, transpose, zeros_like
 from ..ops.index import axes_of, get, put
 from ..ops.reduce import kept
 
@@ -52,9 +52,23 @@ def _get(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
     if (spread := made_by(rw, a.atom, "broadcast")) and not spread[0][0].type.shape:
         t = let.op.type(a.atom, *index, **let.attrs)[0]
         return broadcast(Value(spread[0][0]), t.shape, ())
+    if (window := made_by(rw, a.atom, "get")) and scalar_index(let.attrs) and not rw.is_overwritten(window[0][0]):
+        whole_index = through(window, ins[1:])
+        if whole_index is not None:
+            return get(Value(window[0][0]), *whole_index)
     if made_by(rw, a.atom, "iota") and let.attrs["spec"] == "i" and within(dim_of(index[0]), a.shape[0], rw.ranges):
         return ins[1]
     return None
+
+
+def through(window: tuple[tuple[Atom, ...], Any], index: Sequence[Value]) -> list[Value] | None:
+    """The index of a cell of a window as an index of the array."""
+    args, attrs = window
+    axes, mine = axes_of(attrs["spec"], attrs.get("steps", ()), args[1:]), iter(index)
+    if any(ax.letter == "a" for ax in axes):
+        return None
+    from_slice = lambda ax: Value(ax.args[0]) + next(mine) * ax.step
+    return [Value(ax.args[0]) if ax.letter == "i" else next(mine) if ax.letter == ":" else from_slice(ax) for ax in axes]
 
 
 def _put(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
@@ -165,6 +179,43 @@ def _where(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
     return None
 
 
+def _outwards(*places: int) -> Rule:
+    """`only(c, g)` among the arguments at these places: only(c, op(..., g, ...)), for an op that is linear there."""
+
+    def rule(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+        for k in places:
+            if inner := made_by(rw, ins[k].atom, "only"):
+                c, g = inner[0]
+                return _masked(rw, c, let, [*ins[:k], Value(g), *ins[k + 1 :]])
+        return None
+
+    return rule
+
+
+def _add(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    """Adjoints that are absent at the same places."""
+    made = [made_by(rw, x.atom, "only") for x in ins]
+    if made[0] and made[1] and made[0][0][0] == made[1][0][0]:
+        return _masked(rw, made[0][0][0], let, [Value(made[0][0][1]), Value(made[1][0][1])])
+    return None
+
+
+def _masked(rw: Any, c: Atom, let: Let, ins: Sequence[Value]) -> Value:
+    """only(c, the statement on these), both known to what follows."""
+    x = rw.statement(let, ins)[0]
+    made = Let((Var(x.type, let.outs[0].hint),), OPS["only"], (c, x.atom), {}, (), let.where)
+    return rw.statement(made, [Value(c), x])[0]
+
+
+def _only(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+    c, x = ins
+    if isinstance(c.atom, Lit):
+        return x if c.atom.value else zeros_like(x)
+    if (inner := made_by(rw, x.atom, "only")) and inner[0][0] == c.atom:
+        return x
+    return None
+
+
 def _matmul(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
     """A transposed operand is a flag, not a copy."""
     flags = {"ta": let.attrs.get("ta", False), "tb": let.attrs.get("tb", False)}
@@ -188,6 +239,12 @@ CELLS: dict[str, Rule] = {
     "broadcast": _broadcast,
     "cast": _cast,
     "where": _where,
+    "only": _only,
+    "mul": _outwards(0, 1),
+    "div": _outwards(0),
+    "neg": _outwards(0),
+    "add": _add,
+    "sub": _add,
     "matmul": _matmul,
 }
 

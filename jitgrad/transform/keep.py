@@ -121,7 +121,13 @@ class Places:
         joint = self.joint
         free = (*self.head, *self.consts, *[self.carries[k] for k in self.counters()])
         carried = (*joint.bars, *[r.after for r in joint.restored])
-        return Question.of(joint.fn, carried, free, want, lambda t: self.stored(t) is not None, joint.restored)
+        storable = lambda t: self.stored(t) is not None
+        return Question.of(joint.fn, carried, free, want, storable, joint.restored, self.rows())
+
+    def rows(self) -> dict[Var, int]:
+        """Values that the loop keeps in any case, and in which of its rows."""
+        kept = self.joint.primal_results[self.view.count :]
+        return {r: k for k, r in reversed([*enumerate(kept)]) if isinstance(r, Var)}
 
     def counters(self) -> dict[int, int]:
         """Carries that grow by the same integer in every iteration: they are known without being remembered."""
@@ -188,7 +194,10 @@ class Keeper:
     def __init__(self, places: Places, way: Split, finals: Mapping[int, Finals], want: Sequence[Atom]) -> None:
         self.places, self.way, self.finals, self.want = places, way, finals, want
         self.kind, self.view, self.joint = places.kind, places.view, places.joint
-        self.types = [places.stored(v.type) or v.type for v in way.saved]
+        have = places.rows()
+        self.more = [v for v in way.saved if v not in have]
+        places_of = {**have, **{v: len(self.view.rows) + k for k, v in enumerate(self.more)}}
+        self.row_of = {v: places_of[v] for v in way.saved}
 
     def forward(self) -> tuple[Any, Any, Any]:
         """The loop: its last carries, its count (of a while), its rows and then those that are remembered."""
@@ -200,8 +209,8 @@ class Keeper:
             emit = emitter(joint.fn, env)
             write_checks(joint, env, emit)
             outs = [emit(r) for r in joint.primal_results]
-            saved = [padded(emit(v), swap_type(t, env)) for v, t in zip(self.way.saved, self.types, strict=True)]
-            return (*outs, *[suggest(k, v.hint) for k, v in zip(saved, self.way.saved, strict=True)])
+            saved = [padded(emit(v), swap_type(self.places.stored(v.type) or v.type, env)) for v in self.more]
+            return (*outs, *[suggest(k, v.hint) for k, v in zip(saved, self.more, strict=True)])
 
         return bind_step(self.kind, view, step, view.init, [v.hint for v in view.carries])
 
@@ -209,13 +218,14 @@ class Keeper:
         self,
         last: Sequence[Value],
         middle: Sequence[Value],
-        saved: Sequence[Value],
+        rows: Sequence[Value],
         state: Sequence[Value] = (),
         row_gs: Sequence[Tangent] = (),
         accs: Sequence[Value] = (),
         now: Mapping[int, Value] | None = None,
     ) -> tuple[tuple[Value, ...], dict[int, Value]]:
-        """The bars, and the arrays that were put back. `now`: carried arrays as they are after the loop, if not `last`."""
+        """The bars, and the arrays that were put back. The first three are what `forward` gave. `now`: carried arrays as they
+        are after the loop, if not `last`."""
         view, joint, p = self.view, self.joint, self.kind.params
         lo, hi, reverse = (view.lo, view.hi, not view.reverse) if self.kind is LOOP else (value(0), middle[0], True)
         touched = self.way.touched
@@ -229,8 +239,8 @@ class Keeper:
             env.update(zip(slots, (b.atom for b in carried), strict=True))
             for k, by in self.places.counters().items():
                 env[self.places.carries[k]] = size(combine(dim_of(view.init[k].atom), self._trip(row), by)).atom
-            for v, rows in zip(self.way.saved, saved, strict=True):
-                env[v] = cut_out(_row(rows, row, v.hint), swap_type(v.type, env), v.hint).atom
+            for v, at in self.row_of.items():
+                env[v] = cut_out(_row(rows[at], row, v.hint), swap_type(v.type, env), v.hint).atom
             for v, g in zip(joint.row_bars, row_gs, strict=True):
                 env[v] = (value(0.0, swap_type(v.type, env)) if g is None else _row(g, row, v.hint)).atom
             for k, f in self.finals.items():

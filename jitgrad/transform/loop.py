@@ -69,7 +69,7 @@ def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) 
         state_init = [tangent_or_zero(gs[k], last[k]) for k in state]
         row_gs = [gs[kind.outs + k] for k in rows]
         accs = [tangent_or_zero(take(h + k - p), view.consts[k - p - c]) for k in consts]
-        done, before = keep.backward(last, middle, all_rows[n_rows:], state_init, row_gs, accs)
+        done, before = keep.backward(last, middle, all_rows, state_init, row_gs, accs)
         for k, a in before.items():
             put_back(last[k], a)
         bars: dict[int, Tangent] = dict(zip([h + k for k in state], done, strict=False))
@@ -88,7 +88,7 @@ def undo_loop(kind: Kind, let: Let, ins: Sequence[Value], at: Sequence[int]) -> 
     last, middle, all_rows = keep.forward()
     n_rows = len(view.rows)
     outs = (*last, *middle, *all_rows[:n_rows])
-    return outs, lambda now: keep.backward(last, middle, all_rows[n_rows:], now=now)[1]
+    return outs, lambda now: keep.backward(last, middle, all_rows, now=now)[1]
 
 
 for _name, _kind in (("loop", LOOP), ("while", WHILE)):

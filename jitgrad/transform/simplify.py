@@ -21,6 +21,7 @@ from ..ir.interp import NUMPY
 from ..ir.walk import everywhere, use_counts
 from ..ops.scalar import neg, not_
 from .cells import CELLS
+from .order import overwritten
 from .rewrite import Outs, Rewriter, rewritten
 
 # ---- the rules: left side, right side; `once`: only where the inner value has no other use
@@ -116,6 +117,8 @@ class Simplifier(Rewriter):
         self.seen: dict[Key, Outs] = {}
         self.uses: dict[Var, int] = {}
         self.counts = use_counts(fn)
+        self.consumed = overwritten(fn)
+        self.lost: set[Atom] = set()  # arrays, as they are called here, in whose memory something else may be written
 
     def chain(self) -> Any:
         """This body's rewriter and those around it."""
@@ -131,6 +134,13 @@ class Simplifier(Rewriter):
                 let, args = at.defs[v]
                 return let.op, args, let.attrs
         return None
+
+    def run(self, *args: Any) -> tuple[Value, ...]:
+        self.lost |= {value(a, p.type).atom for p, a in zip(self.fn.params, args, strict=True) if p in self.consumed}
+        return super().run(*args)
+
+    def is_overwritten(self, v: Atom) -> bool:
+        return any(v in at.lost for at in self.chain())
 
     def used_once(self, v: Atom) -> bool:
         return sum(at.uses.get(v, 0) for at in self.chain()) <= 1
@@ -156,6 +166,8 @@ class Simplifier(Rewriter):
     def note_uses(self, let: Let, outs: Outs) -> None:
         for o, v in zip(let.outs, outs, strict=True):
             if isinstance(v.atom, Var):
+                if o in self.consumed:
+                    self.lost.add(v.atom)
                 self.uses[v.atom] = self.uses.get(v.atom, 0) + self.counts[o]
 
     def shorter(self, let: Let, ins: Outs, atoms: Sequence[Atom]) -> Outs | None:
