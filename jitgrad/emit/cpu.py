@@ -9,7 +9,7 @@ from typing import Any
 from ..ir.core import Fn
 from ..lower.plan import Plan
 from ..lower.schedule import schedule
-from . import vecmath
+from . import memory, vecmath
 from .load import Loaded, Text, load
 from .python import emit
 
@@ -18,6 +18,7 @@ RUNTIME = ("gemm", "gemv", "imm", "imv", "gesv", "gesm", "trsv", "trsm", "inv", 
 MODULES: dict[str, str] = {
     **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
     **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),
+    **dict.fromkeys(memory.__all__, "jitgrad.emit.memory"),
 }
 
 

@@ -206,7 +206,7 @@ class _Printer:
         size = weight(node)
         limit = LONG if v.hint in GENERIC or isinstance(node, ast.Subscript) else SHORT
         if self.counts[v] == 1 and size <= limit:
-            self.pending[v] = Pending(node, memory, frozenset(names_in(node)), where)
+            self.pending[v] = Pending(node, memory, names_in(node), where)
             self.used |= names_in(node)
         else:
             self.assign(pad, v, node, where)
@@ -253,7 +253,9 @@ class _Printer:
         t = s.buffer.type
         shape: ast.expr = self.dim(t.shape[0]) if t.rank == 1 else ast.Tuple([self.dim(d) for d in t.shape])
         args = [shape] if t.dtype == "f64" else [shape, parsed(NUMPY[t.dtype])]
-        self.assign(pad, s.buffer, call("np.zeros" if s.zero else "np.empty", *args))
+        name = "zeros" if s.zero else "empty"
+        large = name in self.modules and not all(isinstance(d, int) for d in t.shape)
+        self.assign(pad, s.buffer, call(name if large else f"np.{name}", *args))
 
     def reshape(self, s: Reshape, pad: int) -> None:
         self.roots[s.buffer] = self.root(s.source.buffer)
