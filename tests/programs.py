@@ -140,6 +140,7 @@ EXAMPLES: list[Example] = [
     ex("add_at", lambda x, z, i: index.add_at(x, z, i, spec="a"), VECTOR, Type("f64", (3,)), INDICES, note="repeated",
        args=lambda r: [r.normal(size=4), r.normal(size=3), TWICE]),
     ex("where",  lambda x, z: scalar.where(x > z, x * z, z), VECTOR, VECTOR),
+    ex("only",   lambda x, z: scalar.only(x > z, x * z), VECTOR, VECTOR),
     # ---- reductions
     ex("sum",  reducer("sum", 0, 2), CUBE),
     ex("max",  reducer("max", 1), MATRIX),

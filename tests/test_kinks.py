@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from jitgrad.ir.core import BOOL, F64, I64, Type
 from jitgrad.ir.interp import interp
 from jitgrad.ops import scalar
 from jitgrad.transform import ad
+from jitgrad.transform.simplify import simplify
 
 from .harness import check_first_order, close, rng, run_jvp, run_vjp
 from .programs import row_examples
@@ -114,6 +117,31 @@ def test_where_keeps_the_other_side_out() -> None:
     select = trace(lambda c, x, z: scalar.where(c, x, z), [BOOL, F64, F64], "f")
     assert run_vjp(select, [True, 1.0, NAN], [INF]) == [INF, 0.0]
     assert run_vjp(select, [False, 1.0, NAN], [INF]) == [0.0, INF]
+
+
+TRAPS: list[tuple[Callable[[Any], Any], float, float]] = [
+    (lambda x: scalar.where(x > 0.0, scalar.log(x), 0.0), 0.0, 0.0),
+    (lambda x: scalar.where(x > 0.0, scalar.sqrt(x), x), 0.0, 1.0),
+    (lambda x: scalar.where(x > 0.0, x * scalar.log(scalar.sqrt(x)), 3.0 * x), 0.0, 3.0),
+    (lambda x: scalar.where(scalar.eq(x, 0.0), 1.0, scalar.sin(x) / x), 0.0, 0.0),
+    (lambda x: scalar.where(x > 0.0, -(1.0 / x), 0.0) * 2.0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("f", "at", "want"), TRAPS)
+def test_the_side_of_where_that_is_not_taken_may_have_no_derivative(f: Callable[[Any], Any], at: float, want: float) -> None:
+    fn = trace(f, [F64], "f")
+    gradient = simplify(ad.vjp(fn, seeds=[1.0]))
+    with np.errstate(all="ignore"):
+        assert interp(gradient, at)[-1] == want
+        assert interp(simplify(ad.vjp(gradient, seeds=[0.0, 1.0])), at)[-1] == 0.0
+
+
+def test_a_zero_of_the_user_is_a_number() -> None:
+    """0 * inf is NaN, as written."""
+    fn = simplify(trace(lambda x: scalar.where(x > 0.0, x, 0.0) * (1.0 / x), [F64], "f"))
+    with np.errstate(all="ignore"):
+        assert math.isnan(interp(fn, 0.0)[0])
 
 
 # ---- integer powers

@@ -11,7 +11,7 @@ What holds at kinks and at the edges of domains:
     hypot           0 at (0, 0)                         atan2                   NaN at (0, 0)
     sqrt, cbrt      inf at 0, as mathematics has it     mod in z                -(x // z)
     x ** z in x     z * x ** (z - 1); 0 at x = z = 0    x ** z in z             y * log(x); 0 where y is 0
-    where           the side not taken contributes nothing
+    where           the side not taken contributes nothing, whatever its derivative is there
 """
 
 # mypy: disable-error-code="has-type"
@@ -27,7 +27,7 @@ import numpy as np
 
 from ..ir.build import Value, value
 from ..ir.core import INTS, Atom, Type
-from .array import ones_like, zeros_like
+from .array import ones_like
 from .table import ARITHMETIC, linear, need, row
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -162,8 +162,8 @@ _where = linear(
     np.where,
     groups=((1, 2),),
     transposes={
-        1: lambda g, c, x, z: where(c, g, zeros_like(g)),
-        2: lambda g, c, x, z: where(c, zeros_like(g), g),
+        1: lambda g, c, x, z: only(c, g),
+        2: lambda g, c, x, z: only(not_(c), g),
     },
     elementwise=True,
     source="z if x else w",
@@ -175,6 +175,27 @@ def where(c: Value, x: Any, z: Any) -> Value:
     """`x` where `c` holds, else `z`; a Python number takes the type of the other side."""
     like = x.type if isinstance(x, Value) else z.type
     return _where(c, value(x, like), value(z, like))
+
+
+def _only_type(c: Atom, x: Atom) -> Type:
+    ok = c.type.dtype == "bool" and x.type.is_real and c.type.shape == x.type.shape
+    need(ok, "only", "a bool and a float of one shape", (c, x))
+    return x.type
+
+
+# The adjoint of a side of `where`: x where c holds; elsewhere it is absent, and stays so whatever it is multiplied by.
+# where(x > 0, log(x), 0) has the derivative 0 at x = 0, although 1 / x is infinite there: `transform/cells.py` moves the
+# choice outwards, only(c, g) * p = only(c, g * p). A zero of the user's, where(c, g, 0) * p, is no such absence.
+only = linear(
+    "only",
+    _only_type,
+    lambda c, x: np.where(c, x, np.zeros_like(x)),
+    groups=((1,),),
+    transposes={1: lambda g, c, x: only(c, g)},
+    elementwise=True,
+    source="z if x else 0.0",
+    sympy="Piecewise((z, x), (0, True))",
+)
 
 
 def power(x: Value, n: int) -> Value:
