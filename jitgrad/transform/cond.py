@@ -22,7 +22,7 @@ from .access import root_of
 from .activity import active_results
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_zero
 from .cut import INFINITE
-from .joint import UNDO, Joint, Restore, make_joint, undoable
+from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
 from .keep import write_checks
 from .remember import Question, Split, cheapest, emitter, split
 
@@ -135,10 +135,11 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
         [k for k, (a, wanted) in enumerate(zip(mine, flags, strict=True)) if wanted and a not in written and mine.index(a) == k]
         for (_, _, flags), mine in zip(branches, args, strict=True)
     ]
-    sides = []
+    sides: Sequence[Side] = []
     for (fn, values, flags), rows, accs in zip(branches, on, gathered, strict=True):
         joint = make_joint(fn, flags, (), rows, accs)
-        sides.append(Side.of(values, joint, joint.new_bars))
+        sides = [*sides, Side.of(values, joint, joint.new_bars)]
+    sides, put = restoring(sides, args)
     outs, more = forward(let, ins, sides)
 
     def back(gs: Sequence[Tangent], take: Take) -> dict[int, Tangent]:
@@ -151,14 +152,41 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
             carried.update((v, accs[mine[j]]) for v, j in zip(joint.accs, gathered[k], strict=True))
             order = [*[j for j, w in enumerate(flags) if w and j not in gathered[k]], *gathered[k]]
             new: dict[Any, Value] = {}
-            for j, bar in zip(order, side.backward(outs, more[k], carried), strict=True):
+            carried.update((r.after, outs[r.result]) for r in joint.restored)
+            done = side.backward(outs, more[k], carried)
+            for j, bar in zip(order, done, strict=False):
                 new[mine[j]] = new[mine[j]] + bar if mine[j] in new else bar
-            return tuple(new.get(a, accs.get(a, Value(zero_of(ins[j].type)))) for a, j in at.items())
+            bars = [new.get(a, accs.get(a, Value(zero_of(ins[j].type)))) for a, j in at.items()]
+            return (*bars, *done[len(order) :])
 
-        hints = [a.hint + "_bar" for a in at]
-        return dict(zip(at.values(), cond(ins[0], lambda: branch(0), lambda: branch(1), hints), strict=True))
+        hints = [*[a.hint + "_bar" for a in at], *[outs[k].atom.hint for k in put]]
+        done = cond(ins[0], lambda: branch(0), lambda: branch(1), hints)
+        for k, before in zip(put, done[len(at) :], strict=True):
+            put_back(outs[k], before)
+        return dict(zip(at.values(), done, strict=False))
 
     return outs, back
+
+
+def restoring(sides: Sequence[Side], args: Sequence[Sequence[Atom]]) -> tuple[Sequence[Side], list[int]]:
+    """Where the return sweep of a branch needs an array as the branch left it (that of a loop within does), it puts it back
+    as well: the array as it was before need not exist beside it. The branches, and which results they put back."""
+    results = [s.joint.primal_results for s in sides]
+    if not any(r in s.way.saved and r.type.shape for s, mine in zip(sides, results, strict=True) for r in mine):
+        return sides, []
+    names: list[dict[Any, Atom]] = [dict(zip(s.joint.primal, mine, strict=True)) for s, mine in zip(sides, args, strict=True)]
+    roots = [[root_of(s.joint.fn, r) for r in mine] for s, mine in zip(sides, results, strict=True)]
+    outer = [[own.get(r) for r in mine] for own, mine in zip(names, roots, strict=True)]
+    put = [k for k, (a, b) in enumerate(zip(*outer, strict=True)) if a is not None and a == b and a.type.shape]
+    new = []
+    for s, mine in zip(sides, roots, strict=True):
+        joint = undoable(s.joint, [mine[k] for k in put], put)
+        lost = [p for p, q in zip(joint.primal, s.joint.primal, strict=True) if q in {mine[k] for k in put}]
+        side = Side.of(s.args, joint, (*joint.new_bars, *[r.before for r in joint.restored]), lost)
+        if [r.result for r in joint.restored] != put or side.way.cost >= INFINITE:
+            return sides, []
+        new.append(side)
+    return new, put
 
 
 def _written(fn: Fn, args: Sequence[Atom]) -> set[Atom]:

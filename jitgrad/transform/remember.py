@@ -8,16 +8,16 @@ The *joint* program of a body (`joint.py`) is the body and its return sweep in o
 Each of its statements is primal, or an adjoint (it depends on what the return sweep carries). Literals, the index, constants
 and sizes are free; elementwise operations, reads and branches of these can be done again; carries and the results of loops,
 `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut (`cut.py`) between what
-is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array
-the number of its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose size has no bound before the loop (the rows of a
-`while` within it) cannot be a row: it is always computed again, whatever made it.
+is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array the number of
+its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose size has
+no bound before the loop (the rows of a `while` within it) cannot be a row: it is always computed again, whatever made it.
 
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
 
     plain   their cells are values of the cut, or the array whole is
     final   cells that are provably not written again are read from the array as the loop left it (`access.py`), and so is
             what was put there
-    undo    the return sweep carries the array and puts the overwritten cells back (`undo.py`): what is remembered is the old
+    undo    the return sweep carries the array and puts the overwritten cells back (`joint.py`): what is remembered is the old
             value of each write, and every other read is made from the array that is being restored
 """
 
