@@ -127,4 +127,4 @@ def test_what_is_counted() -> None:
     """The measures see a product in a loop, and memory asked for in one."""
     body = lambda name: schedule(pipeline.finished(BY_NAME[name].fn())).body
     assert (work(body("time_loop")), work(body("double_buffer"))) == (3, 3)
-    assert (made(body("sines")), made(schedule(gradient(BY_NAME["while_in_for"])).body)) == (0, 1)
+    assert (made(body("sines")), made(schedule(gradient(BY_NAME["while_in_for"], 2)).body)) == (0, 1)
