@@ -21,7 +21,7 @@ NUMPY = {
 }  # fmt: skip
 NATIVE = ("f64", "i64", "bool")  # dtypes whose Python literals Numba takes as they are
 CASTS = {"f64": "float(x)", "i64": "int(x)", "bool": "x != 0"}
-STABLE = frozenset({"where", "stop_gradient"})  # the result is one of the arguments
+STABLE = frozenset({"where", "only", "stop_gradient"})  # the result is one of the arguments, or 0
 
 
 class Literals:
@@ -94,7 +94,8 @@ def expression(op: Op, args: Sequence[ast.expr], types: Sequence[Type], out: Typ
     if source is None:
         raise InternalError(f"`{op.name}` has no text")
     holes = dict(zip("xzw", args, strict=False))
-    holes["inf"] = literals.node(Lit(math.inf, Type("f32" if dtype == "f32" else "f64")))
+    if "inf" in names_in(parsed(source)):
+        holes["inf"] = literals.node(Lit(math.inf, Type("f32" if dtype == "f32" else "f64")))
     holes.update({k: number(v) for k, v in attrs.items() if isinstance(v, (int, float))})
     node = _Fill(holes, lambda v: literals.node(Lit(v, Type(dtype if dtype == "f32" else "f64")))).visit(parsed(source))
     narrow = out.dtype not in (*NATIVE, "f32") or (out.dtype == "f32" and promotes(source))
@@ -120,10 +121,23 @@ def call(name: str, *args: ast.expr) -> ast.expr:
     return ast.Call(parsed(name), list(args), [])
 
 
-def names_in(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+def names_in(node: ast.AST) -> frozenset[str]:
+    """The names that an expression mentions. What is found is kept on the node: expressions are built of others."""
+    found: frozenset[str] | None = getattr(node, "names", None)
+    if found is None:
+        own = [node.id] if isinstance(node, ast.Name) else []
+        found = frozenset(own).union(*map(names_in, ast.iter_child_nodes(node)))
+        node.names = found  # type: ignore[attr-defined]
+    return found
 
 
-def weight(node: ast.expr) -> int:
+COUNTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.IfExp, ast.BoolOp)
+
+
+def weight(node: ast.AST) -> int:
     """How much there is to read: operations and calls."""
-    return sum(isinstance(n, (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.IfExp, ast.BoolOp)) for n in ast.walk(node))
+    found: int | None = getattr(node, "weight", None)
+    if found is None:
+        found = isinstance(node, COUNTED) + sum(map(weight, ast.iter_child_nodes(node)))
+        node.weight = found  # type: ignore[attr-defined]
+    return found

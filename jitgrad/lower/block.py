@@ -19,7 +19,7 @@ from .facts import Again, is_pull
 from .nests import arrange
 from .plan import Index
 from .pull import Cells
-from .tasks import Compute, Effect, Fill, Order, Place, Task, Write, chains, data_flow
+from .tasks import Compute, Effect, Fill, Order, Place, Task, Write
 from .write import Attempt, Writer
 
 LETTERS = "ijklpqrs"
@@ -69,17 +69,15 @@ class Block:
         """The writer, with the statements, and the scalar results (an array result stands in its place)."""
         for let in self.fn.lets:
             self.statement(let)
-        data_flow(self.tasks, self.order)
         landing = [e for e in self.ends if e.place is not None and self.facts.stored(self.facts.atom(e.atom))]
         self.take_over({self.facts.atom(e.atom) for e in landing})
         for e in self.ends:
             if e.place is not None and not (e in landing and self.lands(e, e.place)):
                 self.bring(e, e.place)
-        tasks = self.live()
-        data_flow(tasks, self.order)
-        chains(self.places, tasks, self.order)
+        for place in self.places:
+            self.order.chain(place)
         writer = Writer(self.attempt, self.cells)
-        writer.run(arrange(tasks, self.order, self.cells))
+        writer.run(arrange([t for t in self.tasks if not t.dropped], self.order, self.cells))
         return writer, tuple(writer.atom(e.atom) if e.place is None else e.atom for e in self.ends)
 
     def inner(self, fn: Fn, ends: Sequence[End], loops: int = 1) -> Block:
@@ -138,21 +136,22 @@ class Block:
         dims = [*axes, *[d for v, index in writes for d in (*(index or ()), *v.type.shape)]]
         atoms += [s for d in dims for s in symbols(self.facts.dim(d)) if isinstance(s, Var)]
         fetches, scalars = self.cells.reach(atoms, effect.out if isinstance(effect, Compute) else None)
-        t.reads += [(f.source, f.index if f.shape is None else None) for f in fetches]
-        t.scalars |= set(scalars)
-        for a in whole:
-            leaves = self.facts.leaves(a)
-            t.reads += [(v, None) for v in leaves if v.type.shape]
-            t.scalars |= set(self.cells.reach([v for v in leaves if not v.type.shape])[1])
+        leaves = set().union(*map(self.facts.leaves, whole))
+        scalars += self.cells.reach([v for v in leaves if not v.type.shape])[1]
+        self.order.made(t)
+        for v in scalars:
+            self.order.uses(t, v)
+        for f in fetches:
+            self.order.reads(t, f.source, f.index if f.shape is None else None)
+        for v in leaves:
+            if v.type.shape:
+                self.order.reads(t, v, None)
         if self.barrier is not None:
             self.order.add(self.barrier, t)
         if effects:
             self.barrier = t
         self.tasks.append(t)
         return t
-
-    def live(self) -> list[Task]:
-        return [t for t in self.tasks if not t.dropped]
 
     def over(self, t: Type) -> tuple[tuple[DimLike, ...], Index]:
         """The loops over the cells of an array, and the index of a cell; axes of size 1 need no loop."""
@@ -204,25 +203,27 @@ class Block:
             old = t.old
             if isinstance(old, Var) and old in self.ours and old not in results and self.in_place(t, old):
                 place = self.attempt.memory[old]
-                t.task.reads = [(old if v is t.new else v, at) for v, at in t.task.reads]
                 if t.copy is not None:
                     t.copy.dropped = True
-                data_flow([*self.live()], self.order)
+                    for v, at in [r for r in t.task.reads if r[0] is t.new]:
+                        t.task.reads.remove((v, at))
+                        self.order.reads(t.task, old, at)
             else:
                 place = Place(self.facts.type(t.out.type), t.out.hint)
                 if t.copy is not None:
                     self.stand(t.new, place)
+            since = len(place.versions) - 1
             self.made_there(t, place, results)
             self.stand(t.out, place)
-            chains([place], self.live(), self.order)
+            self.order.chain(place, since)
 
     def in_place(self, t: Takeover, old: Var) -> bool:
         """May the task write over this version? All who read it must be done by then, and the task itself may read of it
         but the cell that it is about to write."""
         if self.attempt.memory[old].versions[-1] is not old:
             return False
-        for other in self.live():
-            if other is t.copy or not any(v is old for v, _ in other.reads):
+        for other, _ in self.order.touches(self.order.readers, old):
+            if other is t.copy:
                 continue
             if other is not t.task:
                 if self.order.leads(t.task, other):
@@ -242,19 +243,17 @@ class Block:
         part = self.attempt.memory.get(v) if isinstance(v, Var) and v in self.ours else None
         if t.rows is None or v in results or part is None or not part.free or part.versions[-1] is not v or part is place:
             return
-        tasks = self.live()
-        makers = [m for m in tasks if any(w in part.versions for w, _ in m.writes)]
-        readers = [r for r in tasks if r is not t.task and any(x in place.versions for x, _ in r.reads)]
-        others = [r for r in tasks if r is not t.task and r not in makers and any(x in part.versions for x, _ in r.reads)]
-        index = {s for d in t.rows for s in symbols(d)}
-        late = any(s in self.cells.recipes or any(s is w for m in tasks for w, _ in m.writes) for s in index)
+        tasks = lambda which, versions: {x for w in versions for x, _ in self.order.touches(which, w) if x is not t.task}
+        makers = tasks(self.order.makers, part.versions)
+        readers = tasks(self.order.readers, place.versions)
+        others = tasks(self.order.readers, part.versions) - makers
+        late = any(s in self.cells.recipes or s in self.order.makers for d in t.rows for s in symbols(d))
         if others or late or any(m in readers or self.order.leads(m, r) for m in makers for r in readers):
             return
         part.parent, part.fresh = (place, t.rows), False
         t.task.dropped = True
         del self.places[part]
         place.versions += part.versions
-        chains([place], self.live(), self.order)
 
     def same_cell(self, task: Task, old: Var) -> bool:
         """Does it read of that array only the cell that it writes, and no cell twice?"""
@@ -293,8 +292,8 @@ class Block:
         self.stand(new, place)
         if e.base is None:
             return
-        data_flow(self.live(), self.order)
-        chains(self.places, self.live(), self.order)
+        for p in self.places:
+            self.order.chain(p)
         safe = not task.axes or all(index == task.writes[0][1] for v, index in task.reads if v in place.versions)
         if not safe or self.order.leads(task, task):
             self.part(e)

@@ -117,7 +117,7 @@ def _rings(b: Block, every: Sequence[Carry]) -> list[Ring]:
 
 def _overwrite(b: Block, task: Task, carries: Carries, inits: dict[Var, Atom]) -> None:
     for c in carries.arrays:
-        task.reads.append((c.first, None))
+        b.order.reads(task, c.first, None)
         if carries.ring(c) is None:
             b.overwrites(task, inits[c.inner], c.out, c.first, b.copies[c.first])
 

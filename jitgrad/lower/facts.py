@@ -115,20 +115,22 @@ class Facts:
 
     def dear(self, a: Atom) -> bool:
         """Does a cell cost more than some additions, counted from memory on?"""
-        todo, seen = [self.atom(a)], set()
+        todo, seen, operations = [self.atom(a)], set(), 0
         while todo:
             v = todo.pop()
             if v in seen or not isinstance(v, Var) or not v.type.shape or self.stored(v):
                 continue
             seen.add(v)
             let = self.defs[v]
-            if is_dear(let.op) or "a" in let.attrs.get("spec", ""):
+            operations += let.op.elementwise
+            if is_dear(let.op) or "a" in let.attrs.get("spec", "") or operations > CHEAP_OPERATIONS:
                 return True
             todo += self.operands(v)
         return False
 
 
 PULLS = frozenset({"broadcast", "transpose", "iota", "get", "reshape"})
+CHEAP_OPERATIONS = 8  # so many cost less than memory
 CHEAP = frozenset({"abs", "maximum", "minimum", "max", "min", "floor", "ceil", "trunc", "rint", "sign", "copysign"})
 
 

@@ -27,7 +27,7 @@ def _cells(how: str) -> Callable[[Block, Let], None]:
         at = b.target(args, let.attrs, index)
         new, copy = b.copied(a, out.hint)
         task = b.task(axes, Write(out, at, b.cells.at(v, index), how, let.where), [(out, at)])
-        task.reads.append((new, at))
+        b.order.reads(task, new, at)
         b.overwrites(task, a, out, new, copy, v, _rows(b, let) if how == "=" else None)
 
     return rule

@@ -15,7 +15,7 @@ from ..ir.dims import DimLike, Opaque, Sym, combine, of_symbol
 from ..ir.walk import size_symbols
 from .block import Block, End
 from .constructs import CONSTRUCTS
-from .facts import Again, survey
+from .facts import Again, Facts, survey
 from .merge import merged
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
@@ -64,13 +64,43 @@ def _attempt(fn: Fn, attempt: Attempt) -> Plan:
 
 
 def dear_twice(attempt: Attempt) -> bool:
-    """Store what is dear and computed more than once; of a chain, only its end. Was there any?"""
-    facts = attempt.facts
-    again = {v for v, where in attempt.seen.items() if len(where) > 1} | attempt.thin
+    """Store what is dear and computed more than once. Was there any?
+
+    From the end of the program: a value of which only stored values are made is needed where these are stored, which is
+    where they were first; one that is needed in two loops, or at two distances in one, is stored itself.
+    """
+    facts, seen = attempt.facts, attempt.seen
+    again = {v for v, where in seen.items() if len(where) > 1} | attempt.thin
     again = {v for v in again if not facts.stored(v) and facts.dear(v)}
-    inner = {a for v in again for a in facts.operands(v)}
-    ends = again - inner
-    return any([facts.keep(v) for v in ends])
+    if not again:
+        return False
+    users = _users(facts)
+    loops = {v: {loop for loop, _ in where} for v, where in seen.items()}
+    needed: dict[Var, set[int]] = {}
+    store: list[Var] = []
+    for v in reversed([v for v in facts.defs if v in again]):
+        above = [w for w in users.get(v, ()) if w in loops]
+        explained = set().union(*[loops[w] for w in above if w in again])
+        mine = set().union(*[needed[w] if w in again else loops[w] for w in above]) | (loops[v] - explained)
+        if len(mine) > 1 or len(seen[v]) > len(loops[v]) or v in attempt.thin:
+            store.append(v)
+            mine = {min(loops[v])}
+        needed[v] = mine
+    return any([facts.keep(v) for v in store])
+
+
+def _users(facts: Facts) -> dict[Var, set[Var]]:
+    """Who computes with the cells of a value, index functions in between not counted."""
+    out: dict[Var, set[Var]] = {}
+    for w, let in facts.defs.items():
+        if let.op.elementwise and w.type.shape:
+            todo = facts.operands(w)
+            while todo:
+                v = todo.pop()
+                out.setdefault(v, set()).add(w)
+                if v in facts.defs and not facts.stored(v) and not facts.defs[v].op.elementwise:
+                    todo += facts.operands(v)
+    return out
 
 
 def bind_sizes(fn: Fn, params: list[Var | Buffer]) -> tuple[Bind, ...]:

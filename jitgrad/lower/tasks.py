@@ -10,7 +10,7 @@ a version stands behind all writers up to it, and before all later ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,30 +113,34 @@ class Task:
     axes: tuple[DimLike, ...]
     effect: Effect
     reads: list[tuple[Var, Index | None]] = field(default_factory=list)
-    scalars: set[Var] = field(default_factory=set)
     writes: list[tuple[Var, Index | None]] = field(default_factory=list)
     run: tuple[int, bool] | None = None  # the depth of an axis that must run in one direction, and whether downwards
     dropped: bool = False
     k: int = 0
 
 
-Pairs = list[tuple[Index, Index]] | None
+Touch = tuple[Task, Index | None]
+Pairs = dict[tuple[Index, Index], None] | None
 
 
 class Order:
-    """Which task must come before which."""
+    """Which task must come before which, and who makes and reads which version."""
 
     def __init__(self) -> None:
         self.after: dict[Task, dict[Task, Pairs]] = {}  # p -> {q: cells that both touch; None: never in one loop}
         self.before: dict[Task, set[Task]] = {}
+        self.makers: dict[Var, list[Touch]] = {}
+        self.readers: dict[Var, list[Touch]] = {}
 
     def add(self, p: Task, q: Task, cells: tuple[Index | None, Index | None] = (None, None)) -> None:
         mine = self.after.setdefault(p, {})
         a, b = cells
         if a is None or b is None or len(a) != len(b):
             mine[q] = None
-        elif mine.setdefault(q, []) is not None:
-            mine[q].append((a, b))  # type: ignore[union-attr]
+        else:
+            pairs = mine.setdefault(q, {})
+            if pairs is not None:
+                pairs[a, b] = None
         self.before.setdefault(q, set()).add(p)
 
     def leads(self, p: Task, q: Task) -> bool:
@@ -151,47 +155,50 @@ class Order:
                     todo.append(t)
         return False
 
+    # ---- data flow: makers before users
 
-def data_flow(tasks: Sequence[Task], order: Order) -> None:
-    """Makers before users."""
-    makers: dict[Var, list[tuple[Task, Index | None]]] = {}
-    for t in tasks:
+    def made(self, t: Task) -> None:
         for v, at in t.writes:
-            makers.setdefault(v, []).append((t, at))
-    for t in tasks:
-        for v in t.scalars:
-            for m, _ in makers.get(v, ()):
-                if m is not t:
-                    order.add(m, t)
-        for v, index in t.reads:
-            for m, at in makers.get(v, ()):
-                if m is not t:
-                    order.add(m, t, (at, index))
+            self.makers.setdefault(v, []).append((t, at))
 
+    def uses(self, t: Task, v: Var) -> None:
+        """A scalar."""
+        for m, _ in self.makers.get(v, ()):
+            if m is not t:
+                self.add(m, t)
 
-def chains(places: Iterable[Place], tasks: Sequence[Task], order: Order) -> None:
-    """Within each memory: readers of a version behind its writers and before the next ones."""
-    writers: dict[Var, list[tuple[Task, Index | None]]] = {}
-    readers: dict[Var, list[tuple[Task, Index | None]]] = {}
-    for t in tasks:
-        for v, at in t.writes:
-            writers.setdefault(v, []).append((t, at))
-        for v, at in t.reads:
-            readers.setdefault(v, []).append((t, at))
-    for place in places:
-        if len(place.versions) < 2:
-            continue
-        earlier: list[tuple[Task, Index | None]] = []  # all that touched older versions
-        wrote: list[tuple[Task, Index | None]] = []
-        for v in place.versions:
-            for w, at in writers.get(v, ()):
-                for t, index in earlier:
-                    if t is not w:
-                        order.add(t, w, (index, at))
-            mine = [*writers.get(v, ())]
-            wrote += mine
-            for t, index in readers.get(v, ()):
-                for w, at in wrote:
-                    if w is not t:
-                        order.add(w, t, (at, index))
-            earlier += mine + readers.get(v, [])
+    def reads(self, t: Task, v: Var, at: Index | None) -> None:
+        """A cell of an array; None: any cell."""
+        t.reads.append((v, at))
+        self.readers.setdefault(v, []).append((t, at))
+        for m, written in self.makers.get(v, ()):
+            if m is not t:
+                self.add(m, t, (written, at))
+
+    def touches(self, which: dict[Var, list[Touch]], v: Var) -> list[Touch]:
+        return [(t, at) for t, at in which.get(v, ()) if not t.dropped]
+
+    # ---- memory: within a place, readers of a version behind its writers and before the next ones
+
+    def chain(self, place: Place, since: int = 0) -> None:
+        """Between the versions from number `since` on and all before. Where one side has no loops, an order that follows
+        from others need not be stated; loops must know every cell that they share."""
+        earlier: list[tuple[int, Task, Index | None]] = []
+        wrote: list[tuple[int, Task, Index | None]] = []
+        for k, v in enumerate(place.versions):
+            writers = self.touches(self.makers, v)
+            readers = self.touches(self.readers, v)
+            if k >= since:
+                for w, at in writers:
+                    last = max((j for j, _, _ in earlier), default=k)
+                    for j, t, index in earlier:
+                        if t is not w and (j == last or (t.axes and w.axes)):
+                            self.add(t, w, (index, at))
+            wrote += [(k, w, at) for w, at in writers]
+            if k >= since:
+                last = max((j for j, _, _ in wrote), default=k)
+                for t, index in readers:
+                    for j, w, at in wrote:
+                        if w is not t and (j == last or (t.axes and w.axes)):
+                            self.add(w, t, (at, index))
+            earlier += [(k, t, at) for t, at in (*writers, *readers)]
