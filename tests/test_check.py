@@ -29,6 +29,7 @@ SMOOTH = [  # g(t) near 0, and its slope
     ("kink at 1e-3",     lambda t: abs(t - 1e-3),                       -1.0),
     ("half a parabola",  lambda t: max(t, 0.0) ** 2 + t,                1.0),
     ("constant",         lambda t: 7.0,                                 0.0),
+    ("a spike here",     lambda t: 1 / (1e-8 + (t - 3e-5) ** 2),       -2 * -3e-5 / (1e-8 + 9e-10) ** 2),
     ("pole nearby",      lambda t: 1 / (0.01 - t),                      1e4),
     ("many numbers",     lambda t: [np.exp(t), t * t, 5.0, 1 / (1 + t)], [1.0, 0.0, 0.0, -1.0]),
 ]

@@ -134,8 +134,6 @@ def weights(g: Any, x: Any, least: float) -> Any:
 
 def program_rows(p: Point) -> Iterator[Row]:
     s = p.subject
-    if s.written is None:
-        return
     moves = sum(float(np.sum(np.abs(g * x))) for g, (_, _, x) in zip(p.gradient, p.named, strict=True))
     for k, (y, z) in enumerate(zip(p.values, s.written(s.inputs), strict=True)):
         name = p.value_name(k)

@@ -18,6 +18,7 @@ import numpy as np
 
 LONGEST, LEVELS, FEWEST = 2.0**-4, 20, 5  # steps are LONGEST, LONGEST / 2, ...: at most LEVELS of them
 SETTLED = 1e-11  # relative error at which no shorter step is tried
+IDLE = 4  # nor after so many steps that improved nothing
 EPS = 2.0**-52
 KINK = 1e-5  # the slopes of the two sides differ by this much, relatively
 
@@ -109,21 +110,34 @@ class Ladder:
         self.here, self.why = here, why
         self.both, self.right, self.left = Table(4.0), Table(2.0), Table(2.0)
         self.central: list[np.ndarray] = []
-        self.step, self.size = LONGEST, np.abs(here)
+        self.step, self.size, self.idle = LONGEST, np.abs(here), 0
 
     def add(self, h: float, up: np.ndarray, down: np.ndarray) -> None:
         self.step = h
         rounding = 4.0 * EPS * np.max([self.size, np.abs(up), np.abs(down)], axis=0) / h
         self.central.append((up - down) / (2.0 * h))
+        before = self.both.error
         self.both.add(self.central[-1], rounding)
+        self.idle = 0 if np.any(self.both.error < 0.5 * before) else self.idle + 1
+        self.rounding = rounding
         self.right.add((up - self.here) / h, rounding)
         self.left.add((self.here - down) / h, rounding)
 
     def settled(self) -> bool:
+        """Shorter steps would not help."""
         if len(self.central) < FEWEST:
             return False
         scale = np.maximum(np.abs(self.both.value), np.sqrt(EPS) * self.size)
-        return bool(np.all(self.both.error <= SETTLED * scale)) and not self.kink()
+        enough = np.maximum(SETTLED * scale, 16.0 * self.rounding)
+        if np.all(self.both.error <= enough):
+            return self.sides_settled() and not self.kink()
+        close = bool(np.all(self.both.error <= 1e-3 * scale))
+        return close and self.sides_settled() and self.idle >= IDLE and len(self.central) >= 2 * FEWEST
+
+    def sides_settled(self) -> bool:
+        """Far from here a function may look smooth, whatever it does near here: only the sides know its value here."""
+        limit = np.maximum(100.0 * KINK * np.maximum(np.abs(self.both.value), np.sqrt(EPS) * self.size), 16.0 * self.rounding)
+        return bool(np.all(self.right.error <= limit) and np.all(self.left.error <= limit))
 
     def kink(self) -> bool:
         """The two sides have slopes that differ by much more than their errors."""

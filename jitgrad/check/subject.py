@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from ..ir.walk import map_fns
 from ..transform.ad import jvp, real_positions, vjp
 from ..transform.pipeline import prepared
 
+SLOW = 0.02  # seconds
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -28,7 +32,7 @@ class Subject:
     fn: Fn
     inputs: tuple[Any, ...]  # of the parameters, captured arrays included
     names: dict[int, str]  # the inputs that carry derivatives: number of the parameter -> path
-    written: Callable[[Sequence[Any]], list[Any]] | None  # the function itself, on such inputs: its real results
+    written: Callable[[Sequence[Any]], list[Any]]  # the function itself, on such inputs: its real results
     single: bool  # float32 is among the dtypes
 
     @property
@@ -36,9 +40,17 @@ class Subject:
         """The results that carry derivatives."""
         return real_positions(self.fn.results)
 
-    def value(self, inputs: Sequence[Any]) -> list[Any]:
-        """The real results, by the function as it is written if that is exact enough."""
-        return self.written(inputs) if self.written and not self.single else self.interpreted(inputs)
+    @cached_property
+    def value(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """The real results: by the function as it is written, unless that is in float32 or slow (a function that makes and
+        compiles derivatives whenever it is called); then by its program."""
+        if self.single:
+            return self.interpreted
+        start = perf_counter()
+        self.written(self.inputs)
+        written = perf_counter() - start
+        self.interpreted(self.inputs)
+        return self.interpreted if written > max(SLOW, 4 * (perf_counter() - start - written)) else self.written
 
     def interpreted(self, inputs: Sequence[Any]) -> list[Any]:
         outs = interp(self.fn, *inputs)

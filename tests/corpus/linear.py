@@ -30,7 +30,7 @@ def make_kalman(r, n):
     return r.normal(size=3), spd(r, 3), r.normal(size=(n, 2)), f, h, spd(r, 3), spd(r, 2)
 
 
-@case(make_kalman, single=False)
+@case(make_kalman, sizes=(5, 6, 8), single=False)
 def kalman_filter(mean, cov, ys, f, h, q, r):
     """The log-likelihood of the observations."""
     total = 0.0
@@ -75,7 +75,7 @@ def conjugate_gradients(a, b):
     return x @ b
 
 
-@case(lambda r, n: (spd(r, n),))
+@case(lambda r, n: (spd(r, n),), sizes=(5, 6, 8))
 def lu_by_hand(m):
     a = m.copy()
     n = a.shape[0]

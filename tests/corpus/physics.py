@@ -61,7 +61,7 @@ def rk4(f, y, h, *args):
     return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-@case(lambda r, n: (np.array([1.5, 1.0, 3.0, 1.0]), np.array([10.0, 5.0]), r.uniform(1, 10, (n, 2))))
+@case(lambda r, n: (np.array([1.5, 1.0, 3.0, 1.0]), np.array([10.0, 5.0]), r.uniform(1, 10, (n, 2))), sizes=(5, 6, 8))
 def predators(params, y0, data):
     y, loss = y0, 0.0
     for k in range(len(data)):
@@ -123,7 +123,7 @@ def double_pendulum(lengths, g, forces):
     return state @ state
 
 
-@case(lambda r, n: (r.normal(size=(n, 2)), r.uniform(0.5, 2, n), r.normal(size=(n, 2)) / 3), kinks=True)
+@case(lambda r, n: (r.normal(size=(n, 2)), r.uniform(0.5, 2, n), r.normal(size=(n, 2)) / 3), sizes=(5, 6, 8))
 def n_body_steps(x, mass, v):
     """Leapfrog; softened gravity."""
     x, v = x.copy(), v.copy()
