@@ -312,3 +312,64 @@ def test_passes_give_the_program_back_where_there_is_nothing_to_do() -> None:
     fn = fn_of(needs_the_first, VECTOR)
     for f in (fuse, sink, combine, upwards):
         assert [let.op for let in f(fn).lets] == [let.op for let in fn.lets]
+
+
+# ---- promotion
+
+
+def row_sums(x, s):
+    return up(lambda i, s: up(lambda j, s: add_at(s, get(x, i, j), i), s), s)
+
+
+def row_recurrence(x, s):
+    """s[i] is read, overwritten and added to."""
+
+    def step(j, s, i, x):
+        s = put(s, sin(get(s, i)) * get(x, i, j), i)
+        return add_at(s, get(x, j, i), i)
+
+    return up(lambda i, s: up(lambda j, s: step(j, s, i, x), s), s)
+
+
+def pivot_column(x, s):
+    """x[i, 0] is read where only x[i, j], j > 0, is written."""
+
+    def step(i, x):
+        return up(lambda j, x: put(x, get(x, i, j) - get(x, i, ZERO) * get(x, ZERO, j), i, j), x, lo=ONE)
+
+    return up(step, x, lo=ONE)
+
+
+def no_trips(x, s):
+    return up(lambda i, s: up(lambda j, s: add_at(s, get(x, i, j), i), s, lo=i, hi=i), s)
+
+
+def also_elsewhere(x, s):
+    """s[0] is s[j] in one iteration."""
+    return up(lambda j, s: put(add_at(s, get(x, j, j), ZERO), get(s, ZERO), j), s)
+
+
+def taken_whole(x, s):
+    return up(lambda j, s, r: (add_at(s, get(x, j, j), ZERO), r + s), s, zeros_like(s))[1]
+
+
+def perhaps_no_such_cell(x, s):
+    """Nothing tells that s[i + 1] exists if the inner loop runs no iteration."""
+    return up(lambda i, s: up(lambda j, s: add_at(s, get(x, i, j), i + 1), s, lo=i + 1), s)
+
+
+@pytest.mark.parametrize(
+    "program, gets, writes",
+    [
+        (row_sums, 1, 0), (row_recurrence, 2, 0), (pivot_column, 2, 1), (no_trips, 1, 0),
+        (also_elsewhere, 2, 2), (taken_whole, 1, 1), (perhaps_no_such_cell, 1, 1),
+    ],
+)  # fmt: skip
+def test_which_cells_become_scalars(program: Any, gets: int, writes: int) -> None:
+    """`gets`, `writes`: in the innermost loop."""
+    fn = fn_of(program, MATRIX, VECTOR)
+    after = pipeline.run(fn, ("promote", "simplify"))
+    inner = [let for _, let in everywhere(after) if let.op.name == "loop"][-1].fns[0]
+    assert count(inner, "get") == gets
+    assert count(inner, "put") + count(inner, "add_at") == writes
+    same_meaning(fn, after, np.random.default_rng(1).normal(size=(4, 4)), np.random.default_rng(2).normal(size=4))

@@ -49,6 +49,11 @@ def _get(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
             return Value(put_[0][1])
         if scalar_index(let.attrs) and differ([*map(dim_of, put_[0][2:])], [*map(dim_of, index)], rw.ranges):
             return get(Value(put_[0][0]), *ins[1:], spec=let.attrs["spec"])
+    if (added := made_by(rw, a.atom, "add_at")) and scalar_index(let.attrs) and scalar_index(added[1]):
+        if added[0][2:] == index:
+            return get(Value(added[0][0]), *ins[1:]) + Value(added[0][1])
+        if differ([*map(dim_of, added[0][2:])], [*map(dim_of, index)], rw.ranges):
+            return get(Value(added[0][0]), *ins[1:])
     if (spread := made_by(rw, a.atom, "broadcast")) and not spread[0][0].type.shape:
         t = let.op.type(a.atom, *index, **let.attrs)[0]
         return broadcast(Value(spread[0][0]), t.shape, ())
@@ -78,7 +83,7 @@ def _put(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
         return v
     if (read := made_by(rw, v.atom, "get")) and read[1] == let.attrs and read[0] == (a.atom, *atoms):
         return a
-    before = made_by(rw, a.atom, "put")
+    before = made_by(rw, a.atom, "put") or made_by(rw, a.atom, "add_at")
     if before and before[1] == let.attrs and before[0][2:] == atoms and "a" not in let.attrs["spec"]:
         return put(Value(before[0][0]), v, *index, **let.attrs)
     return None

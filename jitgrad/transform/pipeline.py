@@ -13,6 +13,7 @@ from .combine import combine
 from .fuse import fuse, upwards
 from .hoist import hoist
 from .order import order
+from .promote import promote
 from .simplify import simplify
 from .sink import sink
 
@@ -20,13 +21,13 @@ Pass = Callable[[Fn], Fn]
 
 PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine, "fuse": fuse,
-    "sink": sink, "upwards": upwards,
+    "promote": promote, "sink": sink, "upwards": upwards,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, with its invariants hoisted: both decide what the adjoint is.
 BEFORE = ("simplify", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
-AFTER = ("simplify", "hoist", "combine", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order")
+AFTER = ("simplify", "hoist", "combine", "promote", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order")
 
 
 def run(fn: Fn, names: Sequence[str], seconds: dict[str, float] | None = None) -> Fn:
