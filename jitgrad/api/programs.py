@@ -29,6 +29,8 @@ from ..front.tree import flatten
 from ..ir.core import Fn
 from ..ir.interp import NUMPY
 from ..ir.show import show
+from ..lower import show as _show  # noqa: F401  (a plan prints as text)
+from ..lower.plan import Plan
 from ..transform.pipeline import finished, prepared
 from .match import Matcher
 from .quick import key_of, maker
@@ -68,8 +70,13 @@ class Program:
         return self.compiled.text.source
 
     @property
-    def plan(self) -> Any:
-        """The loop nests and buffers."""
+    def python(self) -> Any:
+        """The generated Python as a function, uncompiled: `breakpoint(); f.python(x)` steps through it."""
+        return self.compiled.python
+
+    @property
+    def plan(self) -> Plan:
+        """The loop nests and buffers; prints as text."""
         return self.compiled.plan
 
     def show(self) -> str:
@@ -117,6 +124,7 @@ class Function:
     """
 
     _jitgrad_trace_ = True
+    __qualname__: str  # that of the user's function
 
     def __init__(self, f: Callable[..., Any], what: str, run: Callable[..., Any]) -> None:
         self.f, self.what, self.transformation = f, what, run
@@ -244,8 +252,13 @@ class Function:
         return self._used().source
 
     @property
-    def plan(self) -> Any:
-        """Its loop nests and buffers."""
+    def python(self) -> Any:
+        """That as a plain Python function of arrays and numbers, to step through with a debugger."""
+        return self._used().python
+
+    @property
+    def plan(self) -> Plan:
+        """Its loop nests and buffers; prints as text."""
         return self._used().plan
 
     def show(self) -> str:
@@ -270,7 +283,7 @@ def argument(x: Any) -> Any:
         return x
     if not x.ndim:
         return x[()]
-    plain = np.require(x, requirements="CA")
+    plain = np.require(x, requirements=["C", "A"])
     return plain if plain.flags.writeable else np.asarray(_Writable(plain))
 
 

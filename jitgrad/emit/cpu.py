@@ -11,6 +11,7 @@ from ..lower.plan import Plan
 from ..lower.schedule import schedule
 from . import memory, vecmath
 from .load import Loaded, Text, load
+from .plain import plain
 from .python import emit
 
 # Where the functions that a text calls by bare names come from on the CPU.
@@ -34,14 +35,20 @@ class Compiled:
 
     @property
     def entry(self) -> Any:
-        return self.loaded.entry
+        compiled = self.loaded.entry
+        return compiled if hasattr(compiled, "compile") else self.python  # NUMBA_DISABLE_JIT=1
+
+    @property
+    def python(self) -> Any:
+        """The text as a plain Python function."""
+        return plain(self.text, self.loaded.file)
 
     @property
     def source(self) -> str:
         return self.text.source
 
     def __call__(self, *args: Any) -> Any:
-        return self.loaded.entry(*args)
+        return self.entry(*args)
 
 
 def compile_fn(fn: Fn) -> Compiled:

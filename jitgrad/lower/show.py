@@ -35,6 +35,9 @@ def show_plan(plan: Plan) -> str:
     return "\n".join(_Printer(plan).lines) + "\n"
 
 
+Plan.__repr__ = show_plan  # type: ignore[method-assign]
+
+
 class _Printer:
     def __init__(self, plan: Plan) -> None:
         self.names = Names()

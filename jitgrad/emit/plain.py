@@ -1,0 +1,99 @@
+"""A generated text as a plain Python function, to step through: the same module under the same file name, so that a debugger
+shows its lines. The functions that it calls are what their rows say they mean in NumPy.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ir.core import OPS, Op
+from . import memory, runtime
+from .expression import parsed
+from .load import Text
+
+
+def plain(text: Text, file: str) -> Callable[..., tuple[Any, ...]]:
+    """The function of the text, uncompiled. Takes and returns what the compiled one does, at a thousandth of its speed."""
+    numbers = _Numbers()
+    tree = numbers.visit(ast.parse(text.source))
+    scope = {"__name__": f"jitgrad_generated.{text.name}", "__file__": file, **numbers.names}
+    exec(compile(tree, file, "exec", dont_inherit=True), scope)
+    scope.update((name, f) for name, f in meanings().items() if name in scope)
+    function = scope[text.name]
+
+    @functools.wraps(function)
+    def run(*args: Any) -> tuple[Any, ...]:
+        with np.errstate(all="ignore"):
+            results: tuple[Any, ...] = function(*[np.float64(x) if type(x) is float else x for x in args])
+        return results
+
+    return run
+
+
+class _Numbers(ast.NodeTransformer):
+    """Numbers as NumPy's, for which 1 / 0 is infinite; the text that a debugger shows stays what it is."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"float": np.float64}
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, float):
+            return node
+        name = f"<{node.value!r}>"
+        self.names[name] = np.float64(node.value)
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+
+@functools.cache
+def meanings() -> dict[str, Callable[..., Any]]:
+    """What the names in generated texts mean in NumPy."""
+    rows = [(op, parsed(op.source)) for op in OPS.values() if op.source]
+    calls = [(op, node) for op, node in rows if isinstance(node, ast.Call) and all(isinstance(a, ast.Name) for a in node.args)]
+    return {
+        **{node.func.id: _row(op, [a.id for a in node.args]) for op, node in calls},  # type: ignore[attr-defined]
+        **{name: getattr(np, name) for name in memory.__all__},
+        **ROUTINES,
+    }
+
+
+def _row(op: Op, names: list[str]) -> Callable[..., Any]:
+    """A row's function of these arguments: x, z and w are its numbers, all else its attributes."""
+
+    def call(*args: Any) -> Any:
+        given = dict(zip(names, args, strict=True))
+        return op.numpy(*[x for n, x in given.items() if n in "xzw"], **{n: x for n, x in given.items() if n not in "xzw"})
+
+    return call
+
+
+def _filled(f: Callable[..., Any]) -> Callable[..., None]:
+    """A routine that writes its result into the last argument."""
+
+    def routine(*args: Any) -> None:
+        args[-1][...] = f(*args[:-1])
+
+    return routine
+
+
+def _product(ta: bool, tb: bool, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a.T if ta else a) @ (b.T if tb else b)
+
+
+# What calls LAPACK when compiled, in NumPy; the other routines are Python as they are.
+ROUTINES: dict[str, Callable[..., Any]] = {
+    "gemm": _filled(_product),
+    "gemv": _filled(lambda ta, a, x: (a.T if ta else a) @ x),
+    "gesv": _filled(np.linalg.solve),
+    "gesm": _filled(np.linalg.solve),
+    "inv": _filled(np.linalg.inv),
+    "cholesky": _filled(lambda a: np.linalg.cholesky(np.tril(a))),
+    "slogdet": lambda a: tuple(np.linalg.slogdet(a)),
+    **{name: getattr(f := getattr(runtime, name), "py_func", f) for name in ("imm", "imv", "trsv", "trsm", "grow")},
+}
+
+__all__ = ["meanings", "plain"]
