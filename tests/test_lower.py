@@ -188,10 +188,10 @@ plan f(x: f64[n])
   s = 0.5
   buffer s_rows: f64[n]
   for i1 in 0..n
+    s_rows[i1] = s
     t = a[i1]
     t1 = mul(s, t)
     a[i1] = s
-    s_rows[i1] = s
     s = t1
   return s, a, s_rows
 """

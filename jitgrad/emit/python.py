@@ -19,6 +19,7 @@ from ..errors import InternalError
 from ..ir.core import INTS, Atom, Lit, Size, Type, Var, Where
 from ..ir.dims import DimLike, combine, form, symbols
 from ..ir.show import Names, identifier
+from ..lower.merge import destinations
 from ..lower.plan import (
     Alloc,
     Bind,
@@ -84,6 +85,7 @@ class _Printer:
         self.pending: dict[Var, Pending] = {}
         self.roots: dict[Buffer, Buffer] = {}
         self.line: tuple[str, int] | None = None
+        self.destinations = destinations(plan)
         self.free: list[str] = []  # names of indices whose loops have ended
 
     def text(self) -> Text:
@@ -131,6 +133,8 @@ class _Printer:
         self.lines.append("    " * pad + text)
 
     def name(self, v: Any) -> ast.Name:
+        if v in self.destinations and v not in self.names:
+            self.names[v] = self.names[self.destinations[v]]
         return ast.Name(self.names[v])
 
     def atom(self, a: Atom) -> ast.expr:
@@ -203,6 +207,11 @@ class _Printer:
 
     def define(self, pad: int, v: Var, node: ast.expr, memory: frozenset[Buffer], where: Where | None) -> None:
         """A value: pending if it may stand where it is used, else a statement."""
+        if v in self.destinations:
+            name = self.name(v).id
+            self.flush(pad, lambda p: name in p.names)
+            self.put(pad, changed(self.name(v), node), where)
+            return
         size = weight(node)
         limit = LONG if v.hint in GENERIC or isinstance(node, ast.Subscript) else SHORT
         if self.counts[v] == 1 and size <= limit:
@@ -242,7 +251,9 @@ class _Printer:
 
     def set(self, s: Set, pad: int) -> None:
         values = [self.atom(a) for a in s.values]
-        names = {self.names[v] for v in s.outs}
+        names = {self.name(v).id for v in s.outs}
+        if len(values) == 1 and same(values[0], self.name(s.outs[0])):
+            return
         self.flush(pad, lambda p: bool(names & p.names))
         if len(values) > 1:
             self.put(pad, ast.Assign([ast.Tuple([self.name(v) for v in s.outs])], ast.Tuple(values), lineno=0))
@@ -309,9 +320,11 @@ class _Printer:
             return
         self.put(pad, f"if {ast.unparse(go)}:")
         self.block(s.then, pad + 1)
-        if s.other:
-            self.put(pad, "else:")
-            self.block(s.other, pad + 1)
+        mark = len(self.lines)
+        self.put(pad, "else:")
+        self.block(s.other, pad + 1)
+        if self.lines[mark + 1 :] == ["    " * (pad + 1) + "pass"]:
+            del self.lines[mark:]
 
     def call(self, s: Call, pad: int) -> None:
         self.flush(pad)

@@ -168,11 +168,17 @@ def _row_ends(w: Writer, b: Block, rows: Sequence[Atom], outs: Sequence[Var], at
     return out
 
 
-def _store_rows(w: Writer, body: Writer, results: Sequence[Atom], outs: Sequence[Var], at: DimLike) -> None:
+def _store_rows(
+    w: Writer, body: Writer, results: Sequence[Atom], outs: Sequence[Var], at: DimLike, carries: Sequence[Var]
+) -> None:
+    """A carry as it entered is stored at the top, so that it can be overwritten early; the rest where it is known."""
+    top = 0
     for r, o in zip(results, outs, strict=True):
-        if not r.type.shape:
-            whole = w.window(o)
-            body.put(Store(whole.buffer, (*whole.prefix, at), r))
+        if r.type.shape:
+            continue
+        whole = w.window(o)
+        body.levels[0].insert(top if r in carries else len(body.levels[0]), Store(whole.buffer, (*whole.prefix, at), r))
+        top += r in carries
 
 
 def assign(pairs: Sequence[tuple[Var, Atom]]) -> list[Stmt]:
@@ -209,7 +215,7 @@ def _loop(b: Block, let: Let) -> None:
         at = combine(dim_of(view.index), start, -1)
         ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, b, view.rows, rows, at, True)]
         body, results = b.inner(view.body, ends).run()
-        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
+        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at, view.carries)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
         for s in assign([*nexts, *carries.moves()]):
             body.put(s)
@@ -260,7 +266,7 @@ def _while(b: Block, let: Let) -> None:
         test, (go,) = b.inner(view.test, [End(view.test.results[0])]).run()
         ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, b, view.rows, rows, at, False)]
         body, results = b.inner(view.body, ends).run()
-        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at)
+        _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at, view.carries)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
         more = Size(at + 1)  # type: ignore[arg-type]
         for s in assign([*nexts, *carries.moves(), (count, more)]):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ir.core import Size, Var, atom_of, swap_dim
 from ..ir.dims import Dim
-from .plan import Block, Buffer, Plan, Set, Stmt, blocks, everywhere
+from .plan import Block, Buffer, If, Load, Plan, Scalar, Set, Stmt, blocks, everywhere
 from .tidy import makes, reads
 
 
@@ -68,3 +68,53 @@ def renamed(x: Any, swap: dict[Var, Var]) -> Any:
     if is_dataclass(x) and not isinstance(x, (Buffer, type)) and type(x).__module__.endswith(".plan"):
         return replace(x, **{f.name: renamed(getattr(x, f.name), swap) for f in fields(x)})
     return x
+
+
+# ---- variables that can share a name
+
+
+def destinations(plan: Plan) -> dict[Var, Var]:
+    """For a value that is computed to be the next value of a variable, that variable, if the value can be assigned to it
+    at once: `y1 = f(y); ...; y = y1` is `y = f(y); ...` if the old y is not read in between."""
+    out: dict[Var, Var] = {}
+    _destinations(plan.body, out, {r for r in plan.results if isinstance(r, Var)})
+    return out
+
+
+def _destinations(block: Block, out: dict[Var, Var], kept: set[Var]) -> None:
+    for end, s in enumerate(block):
+        if not isinstance(s, Set) or len(s.outs) > 1:
+            continue
+        target, v = s.outs[0], s.values[0]
+        if not isinstance(v, Var) or v in out or v is target or v in kept:
+            continue
+        start = next((k for k in range(end) if _defines(block[k], v)), None)
+        names = {target, out.get(target, target)}
+        if start is not None and _can_share(block, start, end, v, names):
+            out[v] = out.get(target, target)
+    for s in block:
+        for _, inner in blocks(s):
+            _destinations(inner, out, kept)
+
+
+def _defines(s: Stmt, v: Var) -> bool:
+    """Directly, or at the end of both arms of a branch."""
+    if isinstance(s, If):
+        return all(any(isinstance(t, Set) and v in t.outs for t in arm) for arm in (s.then, s.other))
+    return isinstance(s, (Scalar, Load)) and s.out is v
+
+
+def _can_share(block: Block, start: int, end: int, v: Var, names: set[Var]) -> bool:
+    between = list(everywhere(block[start + 1 : end]))
+    after = list(everywhere(block[end + 1 :]))
+    if any(names & {*reads(t), *makes(t)} for t in between) or any(v in reads(t) for t in after):
+        return False
+    first = block[start]
+    return not isinstance(first, If) or all(_arm(arm, v, names) for arm in (first.then, first.other))
+
+
+def _arm(arm: Block, v: Var, names: set[Var]) -> bool:
+    at = next(k for k, t in enumerate(arm) if isinstance(t, Set) and v in t.outs)
+    set_alone = isinstance(arm[at], Set) and len(arm[at].outs) == 1  # type: ignore[union-attr]
+    late = any(names & set(reads(t)) for t in everywhere(arm[at + 1 :]))
+    return set_alone and not late and not any(names & set(makes(t)) for t in everywhere(arm))
