@@ -138,7 +138,8 @@ class Scope:
                 got=box.frozen,
                 repair=f"pass `{box.name}` as an argument, or write to `{box.name}.copy()`",
             )
-        if self.kind == INLINE and not all(map(self.own, (box, *box.may))):
+        around = self.parent.has if self.parent is not None else lambda b: False
+        if self.kind == INLINE and (not self.own(box) or any(map(around, box.may))):
             raise_at(
                 AliasError,
                 f"`{box.name}` is written inside a function that is differentiated",

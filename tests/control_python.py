@@ -1,0 +1,271 @@
+"""More programs with loops and branches: what happens to Python's variables, containers, objects and functions in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from .control_programs import MATRIX, VECTOR, case
+
+
+@case(VECTOR)
+def conditions(x):
+    s = 0.0
+    for i in range(len(x)):
+        s += x[i] if 0.6 < x[i] < 1.5 and i > 0 and x[i - 1] > 0.7 else -x[i] if not (i == 2 or x[i] > 1.8) else 0
+    return s
+
+
+@case(VECTOR)
+def kinds_of_iteration(x):
+    s = 0.0
+    for i, v in enumerate(x):
+        s += i * v
+    for a, b in zip(x, x[::-1]):
+        s += a * b
+    for i in reversed(range(len(x))):
+        s = s * 0.5 + x[i]
+    for k in range(len(x) - 1, 0, -2):
+        s = np.sin(s) + x[k] * k
+    for (i,) in np.ndindex(x.shape):
+        s += x[i] ** 2
+    for i in np.arange(1, len(x)):
+        s = s * 0.9 + x[i - 1]
+    return s
+
+
+@case(MATRIX)
+def rows_are_views(A):
+    B = A.copy()
+    for row in B:
+        row[0] = np.sum(row[1:])
+        row *= 0.5
+    for i, j in np.ndindex(B.shape):
+        if i < j:
+            B[i, j] += B[j, i] ** 2
+    return np.sum(B)
+
+
+@case(VECTOR)
+def triangular(x):
+    n, s = len(x), 0.0
+    for i in range(n):
+        row = x[i:]
+        for j in range(i, n):
+            s += row[j - i] * x[j]
+        for j in range(max(0, i - 1), min(n, i + 2)):
+            s += x[j] ** 2
+    return s
+
+
+@case(VECTOR)
+def windows(x):
+    s = 0.0
+    for i in range(1, len(x) - 1):
+        w = x[i - 1 : i + 2]
+        s += w.max() * np.sum(w * np.array([1.0, 2.0, 3.0]))
+    return s
+
+
+@case(VECTOR)
+def helpers_that_write(x):
+    y = np.zeros(x.shape[0])
+
+    def put(k, v):
+        y[k] = v
+
+    def smooth(a, w):
+        for i in range(1, a.shape[0] - 1):
+            a[i] = (a[i - 1] + w * a[i] + a[i + 1]) / (2 + w)
+
+    for i in range(x.shape[0]):
+        put(i, x[i] ** 2)
+    smooth(y, 2.0)
+    smooth(y[1:-1], 3.0)
+    return y[2] + y.sum()
+
+
+@numba.njit
+def compiled(x, y):
+    if x > y:
+        return x
+    return y * y
+
+
+@dataclasses.dataclass
+class Weight:
+    w: float
+
+    def f(self, z):
+        if z > 1:
+            return z * self.w
+        return z
+
+
+@case(VECTOR)
+def called_functions(x):
+    p = Weight(3.0)
+    g = functools.partial(p.f)
+    s = 0.0
+    for v in x:
+        s = s + p.f(v) * g(v) + (lambda u: u if u > 1 else -u)(v) + compiled(v, 1.0)
+    return s
+
+
+@case(VECTOR)
+def nonlocal_variable(x):
+    n, y = 0.0, x * 1.0
+
+    def add(v):
+        nonlocal n, y
+        n += v
+        y = y * 0.9
+
+    for i in range(len(x)):
+        if x[i] > 1:
+            add(x[i])
+    return n * np.sum(y)
+
+
+class State(NamedTuple):
+    s: Any
+    v: Any
+
+
+@case(VECTOR)
+def containers(x):
+    state, d, pair = State(0.0, np.zeros(3)), {"a": 0, "b": 1.0}, [0.0, 1.0]
+    for i in range(len(x)):
+        s, v = state
+        v = v + x[i]
+        state = State(s + v[1], v)
+        d = {"a": d["a"] + x[i], "b": d["b"] * x[i]}
+        pair[0] += x[i]
+        pair[1] *= x[i]
+    return state.s + state.v[0] + d["a"] * d["b"] + pair[0] * pair[1]
+
+
+class Counter:
+    def __init__(self):
+        self.s, self.last, self.sizes = 0.0, 1, {"k": 0.0}
+
+
+@case(VECTOR)
+def objects(x):
+    a = Counter()
+    for i in range(len(x)):
+        a.s += x[i] * a.last
+        if x[i] > 1:
+            a.last = x[i]
+            a.sizes["k"] += a.last**2
+    return a.s * a.last + a.sizes["k"]
+
+
+@case(VECTOR)
+def static_recursion(x):
+    def power(v, k):
+        return v * 0 + 1.0 if k == 0 else v * power(v, k - 1)
+
+    s = 0.0
+    for v in x:
+        s += power(v, 4)
+    return s
+
+
+@case(VECTOR)
+def none_at_first(x):
+    best = None
+    for i in range(len(x)):
+        if best is None or x[i] > best:
+            best = x[i]
+    return best
+
+
+@case(VECTOR)
+def number_that_becomes_an_array(x):
+    s = 0
+    for i in range(len(x)):
+        s = s + x * i
+    return np.sum(s * s)
+
+
+@case(VECTOR)
+def last_of_the_loop(x):
+    for i in range(len(x)):
+        t = x[i] * i
+    return t + i
+
+
+@case(VECTOR)
+def walrus(x):
+    s, t = 0.0, x[0]
+    while (t := t * 0.5) > 0.01:
+        s += t
+    return s + t
+
+
+@case(VECTOR)
+def generator(x):
+    def halves():
+        for i in range(len(x)):
+            yield x[i] / 2
+
+    s = 0.0
+    for v in halves():
+        if v > 0.5:
+            s += v
+    return s
+
+
+@case(VECTOR, -1.0)
+def raising(x, w):
+    s = 0.0
+    for v in x:
+        if v < 0:
+            raise ValueError("negative")
+        s += v**0.5
+    assert s > 0, "s"
+    if w > 0:
+        raise ValueError("w")
+    return s * w
+
+
+@case(VECTOR)
+def index_of_the_largest(x):
+    k = 0
+    for i in range(1, len(x)):
+        if x[i] > x[k]:
+            k = i
+    return x[k] * k
+
+
+@case(VECTOR)
+def views_of_branches(x):
+    y = x.copy()
+    r = y[1:4] if x[0] > 1.1 else y[2:5]
+    s = r.sum()
+    for i in range(len(x)):
+        if x[i] > 1:
+            w = y[i:]
+            w[0] = 3.0
+        elif x[i] > 0.8:
+            y[i] *= 2
+        else:
+            y[0] += 1
+    return y.sum() + s
+
+
+@case(VECTOR)
+def strings_and_layers(x):
+    layers = [lambda z, k=k: np.sin(z * k) for k in range(10)]
+    h, mode = x, "first"
+    for i in range(10):
+        h = h + layers[i](x)
+        if mode == "first":
+            h = h * 0.5
+        mode = "later"
+    return h.sum()
