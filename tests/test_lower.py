@@ -255,3 +255,17 @@ def test_unused_products_go_and_unused_solves_stay() -> None:
     ]
     assert calls("matmul") == []
     assert calls("solve") == ["solve"]
+
+
+def test_a_row_that_is_a_carry_as_it_came_is_stored_before_the_carry_is_overwritten() -> None:
+    """One memory for the carry: no second place, no copy in each iteration but that of the row."""
+
+    def body(x: Value) -> Any:
+        def step(t: Value, a: Value) -> Any:
+            return loop(value(0), size(of_symbol(n)), lambda i, a: put(a, scalar.sin(get(a, i)), i), a)[0], a
+
+        return loop(value(0), value(3), step, x)
+
+    fn = trace(body, [VECTOR], "keeps")
+    agrees(fn, [[np.linspace(0.0, 1.0, k)] for k in (1, 4)])
+    assert len(allocs(schedule(fn))) == 2

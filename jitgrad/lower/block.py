@@ -69,11 +69,16 @@ class Block:
         """The writer, with the statements, and the scalar results (an array result stands in its place)."""
         for let in self.fn.lets:
             self.statement(let)
-        landing = [e for e in self.ends if e.place is not None and self.facts.stored(self.facts.atom(e.atom))]
+        arrays = [e for e in self.ends if e.place is not None]
+        bases = {e.base for e in arrays}
+        entered = [e for e in arrays if e.base is None and self.facts.atom(e.atom) in bases]
+        for e in entered:  # a row that is a carry as it came: stored before that is overwritten
+            self.bring(e, e.place)  # type: ignore[arg-type]
+        landing = [e for e in arrays if e not in entered and self.facts.stored(self.facts.atom(e.atom))]
         self.take_over({self.facts.atom(e.atom) for e in landing})
-        for e in self.ends:
-            if e.place is not None and not (e in landing and self.lands(e, e.place)):
-                self.bring(e, e.place)
+        for e in arrays:
+            if e not in entered and not (e in landing and self.lands(e, e.place)):  # type: ignore[arg-type]
+                self.bring(e, e.place)  # type: ignore[arg-type]
         for place in self.places:
             self.order.chain(place)
         writer = Writer(self.attempt, self.cells)
