@@ -260,9 +260,9 @@ def test_unused_products_go_and_unused_solves_stay() -> None:
 def test_a_row_that_is_a_carry_as_it_came_is_stored_before_the_carry_is_overwritten() -> None:
     """One memory for the carry: no second place, no copy in each iteration but that of the row."""
 
-    def body(x: Value) -> Any:
-        def step(t: Value, a: Value) -> Any:
-            return loop(value(0), size(of_symbol(n)), lambda i, a: put(a, scalar.sin(get(a, i)), i), a)[0], a
+    def body(x: Any) -> Any:
+        def step(t: Any, a: Any) -> Any:
+            return loop(value(0), size(n), lambda i, a: put(a, scalar.sin(get(a, i)), i), a)[0], a
 
         return loop(value(0), value(3), step, x)
 
