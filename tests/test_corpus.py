@@ -110,7 +110,8 @@ def test_one_program_for_all_sizes(case: Case) -> None:
 def test_compiled_in_float32(case: Case) -> None:
     args = single(case.arguments(case.sizes[0]))
     grads = check_compiled(case, args, 1e-2)
-    reals = [x for x in flatten((args, case.kwargs))[0] if isinstance(x, float) or isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    floats = lambda x: isinstance(x, float) or isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    reals = [x for x in flatten((args, case.kwargs))[0] if floats(x)]
     assert [type(g) for g in grads.values()] == [type(x) for x in reals]
     assert all(g.dtype == np.float32 for g in grads.values() if isinstance(g, np.ndarray))
 
