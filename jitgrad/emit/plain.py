@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.core import OPS, Op
-from . import memory, runtime
+from . import memory
 from .expression import parsed
 from .load import Text
 
@@ -52,12 +52,15 @@ class _Numbers(ast.NodeTransformer):
 @functools.cache
 def meanings() -> dict[str, Callable[..., Any]]:
     """What the names in generated texts mean in NumPy."""
+    from . import runtime  # with it come Numba's arrays, of which `import jitgrad` has no need
+
     rows = [(op, parsed(op.source)) for op in OPS.values() if op.source]
     calls = [(op, node) for op, node in rows if isinstance(node, ast.Call) and all(isinstance(a, ast.Name) for a in node.args)]
     return {
         **{node.func.id: _row(op, [a.id for a in node.args]) for op, node in calls},  # type: ignore[attr-defined]
         **{name: getattr(np, name) for name in memory.__all__},
         **ROUTINES,
+        **{name: getattr(f := getattr(runtime, name), "py_func", f) for name in AS_IT_IS},
     }
 
 
@@ -85,6 +88,7 @@ def _product(ta: bool, tb: bool, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 # What calls LAPACK when compiled, in NumPy; the other routines are Python as they are.
+AS_IT_IS = ("imm", "imv", "trsv", "trsm", "grow")
 ROUTINES: dict[str, Callable[..., Any]] = {
     "gemm": _filled(_product),
     "gemv": _filled(lambda ta, a, x: (a.T if ta else a) @ x),
@@ -93,7 +97,6 @@ ROUTINES: dict[str, Callable[..., Any]] = {
     "inv": _filled(np.linalg.inv),
     "cholesky": _filled(lambda a: np.linalg.cholesky(np.tril(a))),
     "slogdet": lambda a: tuple(np.linalg.slogdet(a)),
-    **{name: getattr(f := getattr(runtime, name), "py_func", f) for name in ("imm", "imv", "trsv", "trsm", "grow")},
 }
 
 __all__ = ["meanings", "plain"]
