@@ -15,7 +15,7 @@ elsewhere gets a `return None`: so VALUE is bound on every path that ends normal
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .bindings import own
 from .nodes import assign, name, put
@@ -204,21 +204,25 @@ class Flow:
 
 def jump(s: ast.stmt, exits: Exits) -> list[ast.stmt]:
     """A jump as assignments: the value that is returned, then the flags."""
-    out = []
+    out: list[ast.stmt] = []
     if isinstance(s, ast.Return) and not (isinstance(s.value, ast.Name) and s.value.id == VALUE):
         out.append(put(ast.Assign([name(VALUE, ast.Store())], s.value or ast.Constant(None)), s))
-    return out + [put(assign(flag, True), s) for flag in exits[JUMPS[type(s)]]]
+    return [*out, *[put(assign(flag, True), s) for flag in exits[JUMPS[type(s)]]]]
 
 
 def split(s: ast.With) -> ast.With:
     """`with a, b` as `with a: with b`: b's exit may raise what a's suppresses, and a jump is abandoned then."""
-    body = s.body if len(s.items) == 1 else [split(put(ast.With(s.items[1:], s.body), s))]
+    body: list[ast.stmt] = s.body if len(s.items) == 1 else [split(put(ast.With(s.items[1:], s.body), s))]
     return put(ast.With(s.items[:1], body), s)
 
 
 def again_jump(kind: str, at: ast.stmt) -> ast.stmt:
     """The jump that a flag stands for; the value of a `return` is in VALUE already."""
-    made = {"return": lambda: ast.Return(name(VALUE)), "break": ast.Break, "continue": ast.Continue}
+    made: dict[str, Callable[[], ast.stmt]] = {
+        "return": lambda: ast.Return(name(VALUE)),
+        "break": ast.Break,
+        "continue": ast.Continue,
+    }
     return put(made[kind](), at)
 
 

@@ -31,7 +31,7 @@ def name(id: str, ctx: ast.expr_context | None = None) -> ast.Name:
     return ast.Name(id, ctx or ast.Load())
 
 
-def assign(target: str, value: object) -> ast.Assign:
+def assign(target: str, value: bool) -> ast.Assign:
     return ast.Assign([name(target, ast.Store())], ast.Constant(value))
 
 

@@ -13,6 +13,7 @@ import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
+from typing import NoReturn
 
 from ..errors import NoSource, Where, raise_at
 from .assemble import compile_function, fingerprint
@@ -56,7 +57,7 @@ _EDITED = "the file was edited after the import, or an import hook changes code:
 _ELSEWHERE = "put the function in a file or a notebook cell; what `exec` or `python -c` made has no text to read"
 
 
-def _no_source(code: CodeType, got: str, repair: str) -> None:
+def _no_source(code: CodeType, got: str, repair: str) -> NoReturn:
     raise_at(
         NoSource,
         f"the source of `{code.co_name}` cannot be found",
