@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 import jitgrad as jg
-from jitgrad.errors import AliasError, ArgumentError, DTypeError, EscapedError
+from jitgrad.errors import AliasError, ArgumentError, DTypeError, EscapedError, Unsupported
 
 X = np.array([0.3, -1.2, 0.7, 2.0, 1.1, -0.4])
 M = np.arange(24.0).reshape(4, 6)
@@ -134,6 +136,11 @@ def captured_too(x: Any) -> Any:
     return jg.grad(f)(x)[1]
 
 
+def threaded(x: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return sum(pool.map(lambda k: x[k] * 2.0, range(2)))
+
+
 def shared(transform: Callable[..., Any]) -> Any:
     x = X.copy()
     return transform(fill_first)(x[1:], x[:-1])
@@ -150,6 +157,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an integer of 70 bits": (lambda: jg.jit(lambda x, n: x * n)(2.0, 2**70), ArgumentError, "an integer is too large"),
     "tangent of an integer": (lambda: jg.jvp(lambda x: x * 2.0, (3,), (1.0,)), DTypeError, "a tangent is given for what has no"),
     "cotangent of one": (lambda: jg.vjp(np.argmax, X)[1](1.0), DTypeError, "a cotangent is given for what has no"),
+    "in another thread": (lambda: jg.grad(threaded)(X), EscapedError, "a traced value is used outside of its trace"),
+    "np.vectorize": (lambda: jg.grad(lambda x: np.sum(np.vectorize(math.sin)(x)))(X), Unsupported, "np.vectorize is not"),
     "replaced in a dict": (lambda: jg.jit(lambda d: d.update(x=1.0))({"x": 2.0}), EscapedError, "changes what a container"),
     "appended to a list": (lambda: jg.jit(lambda xs: xs.append(xs[0]))([2.0]), EscapedError, "changes what a container"),
 }  # fmt: skip
@@ -195,6 +204,14 @@ class Named:
 def test_equal_objects_are_not_one_object() -> None:
     g = jg.grad(lambda x, o: x * o.w)
     assert [g(1.0, Named(2.0)), g(1.0, Named(3.0))] == [2.0, 3.0]
+
+
+# ---- results have the classes of NumPy
+
+
+def test_slogdet_is_a_named_tuple_of_numpy() -> None:
+    got, want = jg.jit(np.linalg.slogdet)(-np.eye(3)), np.linalg.slogdet(-np.eye(3))
+    assert type(got) is type(want) and got == want
 
 
 # ---- pickles

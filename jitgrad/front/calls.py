@@ -62,6 +62,8 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return functools.partial(_cached, f, callee(f.__wrapped__, runtime))
     if isinstance(f, (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)):
         return f if _like_python(f, owner) else functools.partial(_native, f)
+    if type(f).__module__ == "numpy":
+        return functools.partial(_numpy_object, f)
     method = getattr(type(f), "__call__", None)  # noqa: B004
     if isinstance(method, types.FunctionType):
         return functools.partial(callee(method, runtime), f)
@@ -159,6 +161,13 @@ def _native(f: Any, *args: Any, **kwargs: Any) -> Any:
                 got=f"{describe(x)} as {name}",
                 repair="give it a derivative as a custom rule, or write it in Python",
             )
+    return boxed_result(f(*args, **kwargs))
+
+
+def _numpy_object(f: Any, *args: Any, **kwargs: Any) -> Any:
+    """np.vectorize(g), np.poly1d(c)"""
+    if involved(args) or involved(kwargs):
+        refuse(type(f))
     return boxed_result(f(*args, **kwargs))
 
 

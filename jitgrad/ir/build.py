@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ..errors import EscapedError, InternalError
+from ..errors import EscapedError, InternalError, raise_at
 from .core import (
     I64,
     INTS,
@@ -93,7 +93,13 @@ class Scope:
 def current() -> Scope:
     scope = _scope.get()
     if scope is None:
-        raise InternalError("an operation was bound outside of a trace")
+        raise_at(
+            EscapedError,
+            "a traced value is used outside of its trace",
+            wanted="values that stay in the function that is traced, and in its thread",
+            got="one that was stored elsewhere, or given to another thread",
+            repair="return it",
+        )
     return scope
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +36,7 @@ from .shapes import matrix_transpose, pick
 Function = Callable[..., Any]
 
 
-class SlogdetResult(NamedTuple):
-    sign: Operand
-    logabsdet: Operand
+SlogdetResult = type(np.linalg.slogdet(np.ones((1, 1))))  # a named tuple
 
 
 def square(a: Any, name: str) -> Value:
@@ -80,7 +78,7 @@ def cholesky(a: Any, /, *, upper: Any = False) -> Operand:
     return Operand(array.swap_last(apply("cholesky", array.swap_last(x))) if upper else apply("cholesky", x))
 
 
-def slogdet(a: Any) -> SlogdetResult:
+def slogdet(a: Any) -> Any:
     return SlogdetResult(*map(Operand, bind(OPS["slogdet"], square(a, "slogdet"), hints=("sign", "logdet"))))
 
 
