@@ -115,7 +115,7 @@ def gemm(ta, tb, a, b, out):
                 out[i, j] = 0
     elif m > 0 and n > 0:  # row-major out is column-major out^T = op(b)^T op(a)^T
         kinds = YES if tb else NO, YES if ta else NO
-        _gemm(kinds[0], kinds[1], n, m, k, b, _stride(b), a, _stride(a), out, _stride(out))
+        _gemm(kinds[0], kinds[1], n, m, k, b, _stride(b), a, _stride(a), out, _stride(out))  # type: ignore[call-arg]
 
 
 @numba.njit(**OPTIONS)
@@ -126,7 +126,7 @@ def gemv(ta, a, x, out):
         for i in range(out.shape[0]):
             out[i] = 0
     else:  # row-major a is column-major a^T
-        _gemv(NO if ta else YES, n, m, a, _stride(a), x, out)
+        _gemv(NO if ta else YES, n, m, a, _stride(a), x, out)  # type: ignore[call-arg]
 
 
 @numba.njit(**OPTIONS)
@@ -168,7 +168,7 @@ def _turned(a):
 def _factor_and_solve(a, columns, b):
     n = a.shape[0]
     if n > 0 and columns > 0:
-        if _gesv(n, columns, _turned(a), n, np.empty(n, FORTRAN_INT), b, n) > 0:
+        if _gesv(n, columns, _turned(a), n, np.empty(n, FORTRAN_INT), b, n) > 0:  # type: ignore[call-arg]
             raise np.linalg.LinAlgError("Singular matrix")
 
 
@@ -210,7 +210,7 @@ def cholesky(a, out):
         for j in range(n):
             out[i, j] = a[i, j] if j <= i else 0
     # Row-major lower is column-major upper.
-    if n > 0 and _potrf(UPPER, n, out, n) > 0:
+    if n > 0 and _potrf(UPPER, n, out, n) > 0:  # type: ignore[call-arg]
         raise np.linalg.LinAlgError("Matrix is not positive definite")
 
 
@@ -226,7 +226,7 @@ def slogdet(a):
         for j in range(n):
             lu[i, j] = a[i, j]
     pivots = np.empty(n, FORTRAN_INT)
-    if _getrf(n, n, lu, n, pivots) > 0:
+    if _getrf(n, n, lu, n, pivots) > 0:  # type: ignore[call-arg]
         return a.dtype.type(0), a.dtype.type(-np.inf)
     for i in range(n):
         x = lu[i, i]

@@ -276,7 +276,7 @@ class Block:
     def lands(self, e: End, place: Place) -> bool:
         """Is the result where it is wanted, or can the place where it is made be that one?"""
         r = self.facts.atom(e.atom)
-        here = self.attempt.memory.get(r) if r in self.ours else None  # type: ignore[call-overload]
+        here = self.attempt.memory.get(r) if isinstance(r, Var) and r in self.ours else None
         if here is place:
             return True
         if here is None or not here.free or here.type != place.type:

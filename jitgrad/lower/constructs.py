@@ -345,12 +345,12 @@ def root(b: Block, a: Atom, within: Collection[Var] | None = None) -> Atom | Non
             return a
         if let.op.name in ("put", "add_at"):
             a = let.args[0]
-        elif let.op.name == "loop" and let.outs.index(a) < let.attrs["carry"]:  # type: ignore[arg-type]
-            a = let.args[2 + let.outs.index(a)]  # type: ignore[arg-type]
-        elif let.op.name == "while" and let.outs.index(a) < let.attrs["carry"]:  # type: ignore[arg-type]
-            a = let.args[let.outs.index(a)]  # type: ignore[arg-type]
+        elif let.op.name == "loop" and let.outs.index(a) < let.attrs["carry"]:
+            a = let.args[2 + let.outs.index(a)]
+        elif let.op.name == "while" and let.outs.index(a) < let.attrs["carry"]:
+            a = let.args[let.outs.index(a)]
         elif let.op.name == "cond":
-            sides = [root(b, f.results[let.outs.index(a)], within) for f in let.fns]  # type: ignore[arg-type]
+            sides = [root(b, f.results[let.outs.index(a)], within) for f in let.fns]
             return sides[0] if sides[0] is sides[1] else a
         else:
             return a

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ir.core import Size, Var, atom_of, swap_dim
 from ..ir.dims import Dim
-from .plan import Block, Buffer, If, Load, Plan, Scalar, Set, Stmt, blocks, everywhere
+from .plan import Block, Buffer, If, Load, Plan, Scalar, Set, Stmt, blocks, everywhere, map_blocks
 from .tidy import makes, reads
 
 
@@ -24,7 +24,7 @@ def merged(plan: Plan) -> Plan:
 
 
 def _merge(block: Block, mentions: Counter[Var]) -> Block:
-    out = [_inside(s, mentions) for s in block]
+    out = [map_blocks(s, lambda b: _merge(b, mentions)) for s in block]
     k = 0
     while k < len(out):
         end = _end(out, k, mentions)
@@ -34,11 +34,6 @@ def _merge(block: Block, mentions: Counter[Var]) -> Block:
         inner, outer = out[k].outs[0], out[k].values[0]  # type: ignore[union-attr]
         out[k : end + 1] = [renamed(s, {inner: outer}) for s in out[k + 1 : end]]
     return tuple(out)
-
-
-def _inside(s: Stmt, mentions: Counter[Var]) -> Stmt:
-    inner = {name: _merge(b, mentions) for name, b in blocks(s)}
-    return replace(s, **inner) if inner else s  # type: ignore[type-var]
 
 
 def _end(block: list[Stmt], k: int, mentions: Counter[Var]) -> int | None:
@@ -55,7 +50,7 @@ def _end(block: list[Stmt], k: int, mentions: Counter[Var]) -> int | None:
     return None
 
 
-def renamed(x: Any, swap: dict[Var, Var]) -> Any:
+def renamed(x: Any, swap: dict[Any, Any]) -> Any:
     """The statement with other variables."""
     if isinstance(x, Var):
         return swap.get(x, x)

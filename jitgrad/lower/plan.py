@@ -25,8 +25,8 @@ never stored to; nothing is read before it was written; every scalar is bound be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..ir.core import Atom, Op, Type, Var, Where
@@ -179,7 +179,7 @@ class Plan:
     params: tuple[Var | Buffer, ...]
     sizes: tuple[Bind, ...]
     body: Block
-    results: tuple[Atom | Buffer | Window, ...]
+    results: tuple[Atom | Window, ...]
 
 
 BLOCKS = ("body", "test", "then", "other")
@@ -190,6 +190,12 @@ def blocks(s: Stmt) -> Iterator[tuple[str, Block]]:
     for f in fields(s):
         if f.name in BLOCKS:
             yield f.name, getattr(s, f.name)
+
+
+def map_blocks(s: Stmt, f: Callable[[Block], Block]) -> Stmt:
+    """The statement with `f` of its blocks."""
+    inner = {name: f(b) for name, b in blocks(s)}
+    return replace(s, **inner) if inner else s  # type: ignore[arg-type]
 
 
 def everywhere(block: Block) -> Iterator[Stmt]:

@@ -11,7 +11,7 @@ cells are one: (op, arguments) is looked up before a statement is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ class Cells:
         a = self.facts.atom(a)
         if isinstance(a, Lit):
             return Lit(a.value, a.type.element) if a.type.shape else a
-        if not a.type.shape:
+        if not a.type.shape or isinstance(a, Size):
             return a
         known = self._cells.get((a, index))
         if known is not None:
@@ -208,7 +208,7 @@ def _reshape(c: Cells, let: Let, index: Index) -> Ask:
     a = c.facts.atom(let.args[0])
     old, new = c.facts.shape(a.type), c.facts.shape(let.outs[0].type)
     where = unit_axes(old, new, index)
-    if where is None and c.facts.stored(a):
+    if where is None and isinstance(a, Var) and c.facts.stored(a):
         return c.fetch(a, index, new)
     where = where or split_axes(old, new, index)
     if where is None:
@@ -225,7 +225,7 @@ PULL: dict[str, Callable[[Cells, Let, Index], Ask]] = {
 }  # the keys are `facts.PULLS`
 
 
-def cell_of(c: Cells, args: Iterable[Atom], attrs: Any, index: Index) -> Ask:
+def cell_of(c: Cells, args: Sequence[Atom], attrs: Any, index: Index) -> Ask:
     """Where in the array the cell `index` of a get or put stands."""
     rest, out, joint = iter(index), [], None
     for axis in axes_of(attrs["spec"], attrs.get("steps", ()), args):

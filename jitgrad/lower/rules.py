@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir.core import BOOL, I64, INTS, Atom, Let, Lit, Type, Var, dim_of
-from ..ir.dims import DimLike
+from ..ir.dims import DimLike, symbols
 from .block import Block
 from .facts import turned
 from .plan import Call, Check, For, Index, Stmt, Window
@@ -94,7 +94,7 @@ def _reduce(b: Block, out: Var, x: Atom, reduced: tuple[int, ...], how: str, whe
 
 def _axis(d: DimLike) -> Var:
     """The loop index that an index is."""
-    (v,) = d.terms  # type: ignore[union-attr]
+    (v,) = symbols(d)
     return v
 
 

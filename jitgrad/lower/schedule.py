@@ -52,14 +52,7 @@ def _attempt(fn: Fn, attempt: Attempt) -> Plan:
             params.append(p)
     ends = [End(r, Place(facts.type(r.type), r.hint)) if r.type.shape else End(r) for r in fn.results]
     writer, scalars = Block(attempt, fn, ends).run()
-    results = []
-    for e, s in zip(ends, scalars, strict=True):
-        if e.place is None:
-            results.append(s)
-            continue
-        if e.place.window is None:
-            writer.allocate(e.place)
-        results.append(e.place.window)
+    results = [s if e.place is None else writer.standing(e.place) for e, s in zip(ends, scalars, strict=True)]
     return Plan(fn.name, tuple(params), bind_sizes(fn, params), tuple(writer.levels[0]), tuple(results))
 
 

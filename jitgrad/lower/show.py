@@ -35,7 +35,7 @@ def show_plan(plan: Plan) -> str:
     return "\n".join(_Printer(plan).lines) + "\n"
 
 
-Plan.__repr__ = show_plan  # type: ignore[method-assign]
+Plan.__repr__ = show_plan  # type: ignore[assignment]
 
 
 class _Printer:

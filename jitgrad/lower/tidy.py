@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..ir.core import Type, Var, dim_of, zero_of
@@ -30,6 +31,7 @@ from .plan import (
     Window,
     blocks,
     everywhere,
+    map_blocks,
 )  # fmt: skip
 from .pull import scalars_of
 from .write import filled
@@ -46,8 +48,7 @@ def _zero(block: Block, zeroed: set[Buffer]) -> Block:
     for s in block:
         if isinstance(s, Alloc) and s.buffer in zeroed:
             s = replace(s, zero=True)
-        inner = {name: _zero(b, zeroed) for name, b in blocks(s)}
-        out.append(replace(s, **inner) if inner else s)
+        out.append(map_blocks(s, lambda b: _zero(b, zeroed)))
     return tuple(out)
 
 
@@ -154,11 +155,9 @@ def _without(block: Block, buffers: set[Buffer], scalars: set[Var]) -> Block:
             if not kept:
                 continue
             s = Set(tuple(s.outs[k] for k in kept), tuple(s.values[k] for k in kept))
-        inner = {name: _without(b, buffers, scalars) for name, b in blocks(s)}
-        if inner:
-            if not isinstance(s, While) and not any(inner.values()):
-                continue
-            s = replace(s, **inner)
+        s = map_blocks(s, lambda b: _without(b, buffers, scalars))
+        if isinstance(s, (For, If)) and not any(b for _, b in blocks(s)):
+            continue
         out.append(s)
     return tuple(out)
 
@@ -205,8 +204,7 @@ def _narrow(block: Block, swap: dict[Buffer, Buffer]) -> Block:
             s = replace(s, buffer=swap[s.buffer])
         elif isinstance(s, (Load, Store)) and s.buffer in swap:
             s = replace(s, buffer=swap[s.buffer], index=s.index[1:])
-        inner = {name: _narrow(b, swap) for name, b in blocks(s)}
-        out.append(replace(s, **inner) if inner else s)
+        out.append(map_blocks(s, lambda b: _narrow(b, swap)))
     return tuple(out)
 
 
@@ -230,15 +228,20 @@ def _hoist(block: Block, bound: set[Var], in_loop: bool) -> tuple[Block, list[Al
                 out += zeros(s.buffer)
             continue
         loop = isinstance(s, (For, While))
-        inner = {}
-        for name, b in blocks(s):
-            mine = {v for t in everywhere(b) for v in makes(t)} | set(makes(s)) if loop else bound
-            inner[name], before = _hoist(b, mine, in_loop or loop)
-            for a in before:
-                stays = not in_loop or set(dim_vars(*a.buffer.type.shape)) & bound
-                (out if stays else leaving).append(a)
-        out.append(replace(s, **inner) if inner else s)
+        names = {v for t in everywhere((s,)) for v in makes(t)} if loop else bound
+        found: list[Alloc] = []
+        s = map_blocks(s, partial(_hoisted_from, found, names, in_loop or loop))
+        for a in found:
+            stays = not in_loop or set(dim_vars(*a.buffer.type.shape)) & bound
+            (out if stays else leaving).append(a)
+        out.append(s)
     return tuple(out), leaving
+
+
+def _hoisted_from(found: list[Alloc], bound: set[Var], in_loop: bool, block: Block) -> Block:
+    body, leaving = _hoist(block, bound, in_loop)
+    found += leaving
+    return body
 
 
 def zeros(buffer: Buffer) -> list[Stmt]:

@@ -115,7 +115,9 @@ class Writer:
 
     def window(self, v: Var) -> Window:
         """The memory of a stored array, allocated if it has none yet."""
-        place = self.attempt.memory[v]
+        return self.standing(self.attempt.memory[v])
+
+    def standing(self, place: Place) -> Window:
         if place.window is None:
             self.allocate(place)
         assert place.window is not None
@@ -127,8 +129,8 @@ class Writer:
             whole, prefix = place.parent
             if whole.window is None:
                 self.allocate(whole, zero)
-            assert whole.window is not None
-            place.window = Window(whole.window.buffer, (*whole.window.prefix, *self.index(prefix)), shape)
+            base = self.standing(whole)
+            place.window = Window(base.buffer, (*base.prefix, *self.index(prefix)), shape)
             return
         buffer = Buffer(Type(place.type.dtype, shape), place.hint)
         place.window = Window(buffer, (), shape)
@@ -140,13 +142,11 @@ class Writer:
         if zero and root.window is None and root.parent is None:
             self.allocate(place, True)
             return
-        if place.window is None:
-            self.allocate(place)
-        assert place.window is not None
+        window = self.standing(place)
         if zero and root.once:
-            self.attempt.zeroed.add(place.window.buffer)
+            self.attempt.zeroed.add(window.buffer)
         else:
-            self.levels[0] += filled(place.window, place.type, x)
+            self.levels[0] += filled(window, place.type, x)
 
     def reshaped(self, window: Window, shape: Index) -> Buffer:
         """Another name for memory, with another shape."""
