@@ -4,6 +4,12 @@
 
 The body returns the next carries, then the row of the iteration. `rows[i - lo]` is the row of iteration i, whichever way
 the loop runs (`reverse`: from hi - 1 down to lo). `Loop` is the only code that knows how the groups are laid out.
+
+`policy` says how its return sweep is to spare memory (`transform/checkpoint.py`); the meaning of the loop is the same:
+
+    ("every", k)       remember the carries every k iterations, and compute k iterations again at a time
+    ("binomial", s)    keep at most s sets of carries at any time
+    ("redo",)          remember carries only: the body is computed again
 """
 
 from __future__ import annotations
@@ -21,6 +27,8 @@ from ..ir.interp import NUMPY
 from ..ir.walk import needed, used_in
 from .table import is_index, need
 
+Policy = tuple[Any, ...] | None
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -32,12 +40,14 @@ class Loop:
     consts: tuple[Any, ...]
     body: Fn
     reverse: bool = False
+    policy: Policy = None
 
     @staticmethod
     def of(let: Let, ins: Sequence[Any] | None = None) -> Loop:
         args = tuple(let.args if ins is None else ins)
         c = let.attrs["carry"]
-        return Loop(args[0], args[1], args[2 : 2 + c], args[2 + c :], let.fns[0], let.attrs["reverse"])
+        policy = let.attrs.get("policy")
+        return Loop(args[0], args[1], args[2 : 2 + c], args[2 + c :], let.fns[0], let.attrs["reverse"], policy)
 
     @property
     def count(self) -> int:
@@ -73,10 +83,8 @@ class Loop:
     def bind(self, hints: Sequence[str] = ()) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
         """Write the loop (a view of Values); its last carries and its rows."""
         names = [*(hints or [p.hint for p in self.carries]), *[row_name(r.hint) for r in self.rows]]
-        out = bind(
-            OPS["loop"], self.lo, self.hi, *self.init, *self.consts,
-            fns=(self.body,), hints=names, carry=self.count, reverse=self.reverse,
-        )  # fmt: skip
+        attrs: dict[str, Any] = {"carry": self.count, "reverse": self.reverse, **({"policy": self.policy} if self.policy else {})}
+        out = bind(OPS["loop"], self.lo, self.hi, *self.init, *self.consts, fns=(self.body,), hints=names, **attrs)
         return out[: self.count], out[self.count :]
 
 
@@ -85,17 +93,23 @@ def row_name(hint: str) -> str:
 
 
 def loop(
-    lo: Any, hi: Any, step: Callable[..., Any], *init: Any, hints: Sequence[str] = (), reverse: bool = False
+    lo: Any,
+    hi: Any,
+    step: Callable[..., Any],
+    *init: Any,
+    hints: Sequence[str] = (),
+    reverse: bool = False,
+    policy: Policy = None,
 ) -> tuple[Value, ...]:
     """Run `next carries, rows = step(i, *carries)`; the last carries, then the rows."""
     first = tuple(map(value, init))
     hints = tuple(hints) or step.__code__.co_varnames[: step.__code__.co_argcount]
     body, captured = trace_open(step, [I64, *[v.type for v in first]], "body", hints)
-    carries, rows = Loop(value(lo), value(hi), first, captured, body, reverse).bind()
+    carries, rows = Loop(value(lo), value(hi), first, captured, body, reverse, policy).bind()
     return (*carries, *rows)
 
 
-def _type(lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool) -> tuple[Type, ...]:
+def _type(lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Policy = None) -> tuple[Type, ...]:
     *args, body = rest
     need(is_index(lo) and is_index(hi), "loop", "integer bounds", (lo, hi))
     need(len(body.params) == 1 + len(args), "loop", f"a body of {1 + len(args)} parameters", body.params)
@@ -110,7 +124,7 @@ def _type(lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool) -> tuple[Ty
     return (*results[:carry], *[Type(t.dtype, (count, *t.shape)) for t in results[carry:]])
 
 
-def _numpy(lo: int, hi: int, *rest: Any, carry: int, reverse: bool) -> tuple[Any, ...]:
+def _numpy(lo: int, hi: int, *rest: Any, carry: int, reverse: bool, policy: Policy = None) -> tuple[Any, ...]:
     *args, body = rest
     state, consts = tuple(args[:carry]), tuple(args[carry:])
     rows: dict[int, tuple[Any, ...]] = {}

@@ -19,11 +19,13 @@ Graph = dict[Any, dict[Any, int]]
 
 def vertex_cut(
     wanted: Iterable[Hashable], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int]
-) -> set[Any]:
-    """`sources(v)`: what v is computed from; None: v is gone."""
+) -> set[Any] | None:
+    """`sources(v)`: what v is computed from; None: v is gone. The cut, or None if every one has an infinite weight."""
     graph = _flow_graph(wanted, sources, weight)
     while (path := _augmenting_path(graph)) is not None:
         room = min(graph[a][b] for a, b in path)
+        if room > INFINITE // 2:
+            return None
         for a, b in path:
             graph[a][b] -= room
             graph[b][a] += room

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ class Kind:
     outs: int  # results between the carries and the rows (the count of a while)
 
 
+REDO = ("redo",)
 LOOP, WHILE = Kind(Loop, 2, 1, 0), Kind(While, 0, 0, 1)
 
 
@@ -53,7 +54,7 @@ def bind_step(kind: Kind, view: Any, step: Any, init: Sequence[Value], hints: Se
     types = [v.type for v in init]
     if kind is LOOP:
         body, captured = trace_open(step, [I64, *types], view.body.name, [view.index.hint, *hints])
-        last, rows = Loop(view.lo, view.hi, tuple(init), captured, body, view.reverse).bind(hints)
+        last, rows = Loop(view.lo, view.hi, tuple(init), captured, body, view.reverse, view.policy).bind(hints)
         return last, (), rows
     c = view.count
     replay = lambda *s: push_fn(view.test, (*s[:c], *view.consts), [None] * len(view.test.params))[0]
@@ -70,6 +71,9 @@ def bind_step(kind: Kind, view: Any, step: Any, init: Sequence[Value], hints: Se
 def kept(kind: Kind, view: Any, joint: Joint) -> Keeper:
     """The cheapest way for this joint program, of those that put arrays back as well."""
     places = Places(kind, view, joint)
+    if redone(kind, view):
+        question = replace(places.question(joint.new_bars), redo=True)
+        return Keeper(places, cheapest(split(question)), {}, joint.new_bars)
     finals = places.finals()
     best = cheapest(split(places.question(joint.new_bars), list(finals.values())))
     if best.cost:
@@ -84,9 +88,15 @@ def kept(kind: Kind, view: Any, joint: Joint) -> Keeper:
     return Keeper(places, best, finals, joint.new_bars)
 
 
+def redone(kind: Kind, view: Any) -> bool:
+    return kind is LOOP and view.policy == REDO
+
+
 def undone(kind: Kind, view: Any, at: Sequence[int]) -> Keeper | None:
     """A loop that puts the arrays `at` among its carries back, and does nothing else; None: that cannot be done."""
     c, p = view.count, kind.params
+    if kind is LOOP and view.policy:
+        return None  # the old cells of all iterations are what its policy is to spare
     nothing = make_joint(view.body, [False] * len(view.body.params), (), (), ())
     joint = undoable(nothing, nothing.primal[p : p + c], range(c), partial(known, kind, view))
     wanted = [r for r in joint.restored if r.result in at]
@@ -249,7 +259,8 @@ class Keeper:
             return tuple(emit(r) for r in (*self.want, *[r.before for r in touched]))
 
         hints = [view.index.hint if self.kind is LOOP else "k", *[v.hint for v in slots]]
-        done = loop(lo, hi, step, *state, *accs, *arrays, hints=hints, reverse=reverse)
+        policy = REDO if redone(self.kind, view) else None
+        done = loop(lo, hi, step, *state, *accs, *arrays, hints=hints, reverse=reverse, policy=policy)
         before = {r.result: b for r, b in zip(touched, done[len(self.want) :], strict=True)}
         return done[: len(self.want)], before
 

@@ -14,12 +14,13 @@ A `while` is a loop whose number of trips is known once it has run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ..ir.build import Value
 from ..ir.core import Let
+from ..ops.loop import Loop
 from .activity import carried
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, tangent_or_zero
 from .joint import UNDO, Restore, make_joint, put_back
@@ -54,6 +55,12 @@ def push_loop(kind: Kind, let: Let, ins: Sequence[Value], tans: Sequence[Tangent
 
 def pull_loop(kind: Kind, let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
     view = kind.view.of(let, ins)
+    spare = SPARE.get(view.policy[0]) if kind is LOOP and view.policy else None
+    return spare(view, want) if spare else pull_view(kind, view, want)
+
+
+def pull_view(kind: Kind, view: Any, want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
+    """`want`: which of the arguments are active."""
     c, h, p = view.count, kind.args, kind.params
     carries, out_on = carried(view.body, p, list(want[h : h + c]), list(want[h + c :]))
     state = [k for k in range(c) if carries[k]]
@@ -90,6 +97,9 @@ def undo_loop(kind: Kind, let: Let, ins: Sequence[Value], at: Sequence[int]) -> 
     outs = (*last, *middle, *all_rows[:n_rows])
     return outs, lambda now: keep.backward(last, middle, all_rows, now=now)[1]
 
+
+# ("every", k) and ("binomial", s): by `checkpoint.py`, (view, want) -> as `pull_view`
+SPARE: dict[str, Callable[[Loop, Sequence[bool]], tuple[Sequence[Value], Back]]] = {}
 
 for _name, _kind in (("loop", LOOP), ("while", WHILE)):
     PUSH[_name] = partial(push_loop, _kind)

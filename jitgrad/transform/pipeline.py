@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from ..ir.core import Fn
 from ..ir.verify import verify
 from ..ir.walk import needed
-from . import cond, loop  # noqa: F401  (the rules of the constructs register themselves)
+from . import checkpoint, cond, loop  # noqa: F401  (the rules of the constructs register themselves)
 from .combine import combine
 from .fuse import fuse, upwards
 from .hoist import hoist

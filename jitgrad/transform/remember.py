@@ -84,6 +84,7 @@ class Question:
     storable: Callable[[Type], bool]
     restored: tuple[Restored, ...] = ()
     given: frozenset[Var] = frozenset()
+    redo: bool = False  # everything can be done again, loops too: only carries are remembered
 
     @staticmethod
     def of(
@@ -138,6 +139,8 @@ def priced(q: Question, way: Split) -> Split:
 
     wanted = {v for a in q.want for v in vars_of(a)} - have
     saved = vertex_cut(wanted, made_of, weigh)
+    if saved is None:
+        return replace(way, cost=INFINITE)
     cost = sum(map(weigh, saved))
     done = replace(way, saved=tuple(v for v in program_order(q.joint) if v in saved), cost=cost)
     return replace(done, touched=touched(q, done))
@@ -151,7 +154,7 @@ def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None
         return None
     if v in way.reads:
         return {x for a in way.reads[v][1] for x in vars_of(a)}
-    if let is None or not (v in q.adjoint or recomputable(let, q.storable)):
+    if let is None or not (q.redo or v in q.adjoint or recomputable(let, q.storable)):
         return None
     return uses(let)
 

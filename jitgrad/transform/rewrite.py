@@ -80,7 +80,8 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     hints = [view.index.hint, *[view.carries[k].hint for k in keep]]
     body, captured = trace_open(step, [I64, *[view.init[k].type for k in keep]], view.body.name, hints)
     init = tuple(view.init[k] for k in keep)
-    last, rows = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse).bind([let.outs[k].hint for k in keep])
+    new = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse, view.policy)
+    last, rows = new.bind([let.outs[k].hint for k in keep])
     done = dict(zip(keep, last, strict=True))
     outs = (*[done.get(k, view.init[k]) for k in range(c)], *rows)
     self.wrote(let, ins, outs)

@@ -1,0 +1,135 @@
+"""Checkpointed loops: the same derivatives, in bounded memory, with as few iterations again as that allows."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jitgrad.emit.cpu import compile_fn
+from jitgrad.ir.build import Value, trace, value
+from jitgrad.ir.core import I64, Fn, Var
+from jitgrad.ir.interp import interp
+from jitgrad.ir.parse import parse
+from jitgrad.ir.show import show
+from jitgrad.ir.walk import everywhere
+from jitgrad.ops.index import get, put
+from jitgrad.ops.loop import Loop, loop
+from jitgrad.ops.scalar import cos, sin
+from jitgrad.transform import pipeline
+from jitgrad.transform.ad import vjp
+from jitgrad.transform.checkpoint import binomial_split
+
+from .constructs import SCALAR, VECTOR, N, size, whole
+
+POLICIES = [("every", 1), ("every", 3), ("every", 50), ("binomial", 1), ("binomial", 2), ("binomial", 4), ("redo",)]
+policies = pytest.mark.parametrize("policy", POLICIES, ids=str)
+
+
+def program(policy: Any, reverse: bool = False) -> Fn:
+    """A scalar and an array that is overwritten are carried; `z` and `x` are constants."""
+
+    def f(x: Value, z: Value) -> Value:
+        def step(i: Value, s: Value, a: Value) -> tuple[Value, Value]:
+            s = sin(s) * get(x, i) + get(a, i)
+            return s, put(a, get(a, value(0)) * cos(s) + z, i)
+
+        s, a = loop(value(0), size(N), step, z, x * 1.5, hints=("i", "s", "a"), reverse=reverse, policy=policy)
+        return s * whole(a)
+
+    return trace(f, [Var(VECTOR, "x"), Var(SCALAR, "z")], "f")
+
+
+def gradient(fn: Fn) -> Fn:
+    return pipeline.finished(vjp(pipeline.prepared(fn)))
+
+
+@policies
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_same_gradient(policy: Any, reverse: bool) -> None:
+    rng = np.random.default_rng(5)
+    want, have = gradient(program(None, reverse)), gradient(program(policy, reverse))
+    for n in (2, 3, 6, 23):
+        args = (rng.normal(size=n), 0.7, 1.3)
+        for a, b in zip(interp(have, *args), interp(want, *args)):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+@policies
+def test_second_order_and_compiled(policy: Any) -> None:
+    rng = np.random.default_rng(6)
+    first = gradient(program(policy))
+    args = (rng.normal(size=7), 0.7, 1.3, 0.4, rng.normal(size=7), 0.2)
+    want = interp(gradient(gradient(program(None))), *args)
+    for a, b in zip(interp(gradient(first), *args), want):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    for a, b in zip(compile_fn(first).entry(*args[:3]), want):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def kept(fn: Fn) -> set[str]:
+    """The types of what loops that are not within others give as rows, or carry of snapshots."""
+    found = set()
+    for let in fn.lets:
+        if let.op.name == "loop":
+            found |= {str(o.type) for o in let.outs[Loop.of(let).count :]}
+            found |= {str(o.type) for o in let.outs[: Loop.of(let).count] if o.hint.endswith("_kept")}
+        if let.op.name == "while":
+            found |= {str(o.type) for o in let.outs}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("policy", "types"),
+    [
+        (("every", 5), {"f64[(n + 4)//5]", "f64[(n + 4)//5,n]"}),  # both carries, for each segment
+        (("binomial", 4), {"i64", "i64[4]", "f64[4]", "f64[4,n]"}),  # the stack
+    ],
+)
+def test_memory(policy: Any, types: set[str]) -> None:
+    assert kept(gradient(program(policy))) <= types
+    assert types & kept(gradient(program(policy)))
+
+
+def test_second_order_of_segments_keeps_snapshots_only() -> None:
+    assert all("//" in t for t in kept(gradient(gradient(program(("every", 5))))))
+
+
+def test_text_and_jvp_keep_the_policy() -> None:
+    fn = pipeline.prepared(program(("every", 5)))
+    again = parse(show(fn))
+    assert [let.attrs.get("policy") for _, let in everywhere(again) if let.op.name == "loop"] == [("every", 5)]
+
+
+def least(length: int, snapshots: int) -> int:
+    """The fewest iterations that sweeping back `length` of them computes again (Griewank & Walther 2000, (2))."""
+    r = 0
+    while comb(snapshots + r, r) < length:
+        r += 1
+    return r * length - comb(snapshots + r, r - 1) if r else 0
+
+
+@pytest.mark.parametrize("snapshots", [1, 2, 3, 5])
+def test_the_schedule_is_the_best(snapshots: int) -> None:
+    """Sweeping back with the program's own splits takes the least number of iterations."""
+    fn = trace(binomial_split, [Var(I64, "length"), Var(I64, "room")], "split")
+    splits: dict[tuple[int, int], int] = {}
+
+    def split(length: int, room: int) -> int:
+        if (length, room) not in splits:
+            splits[length, room] = int(interp(fn, length, room)[0])
+        return splits[length, room]
+
+    for n in (1, 2, 3, 7, 20, 41):
+        at, again = [0], 0
+        for i in reversed(range(n)):
+            while len(at) < snapshots and at[-1] < i:
+                q = at[-1] + split(i + 1 - at[-1], snapshots - len(at) + 1)
+                again += q - at[-1]
+                at.append(q)
+            again += i - at[-1]
+            if at[-1] == i and i:
+                at.pop()
+        assert again == least(n, snapshots)
