@@ -311,11 +311,11 @@ def test_stop_gradient_stops() -> None:
 # ---- linear algebra
 
 
-def test_adjoint_of_cholesky_is_symmetric() -> None:
+def test_cholesky_reads_the_lower_triangle_alone() -> None:
     a = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
     fn = trace(linalg.cholesky, [Type("f64", (3, 3))], "f")
     (bar,) = run_vjp(fn, [a], [rng("cholesky").normal(size=(3, 3))])
-    np.testing.assert_allclose(bar, bar.T)
+    np.testing.assert_array_equal(np.triu(bar, 1), 0.0)
     upper = a + np.triu(np.full((3, 3), 7.0), 1)  # not read
     np.testing.assert_array_equal(interp(fn, a)[0], interp(fn, upper)[0])
 

@@ -168,10 +168,11 @@ def _matrix_type(name: str) -> Any:
 inv = program("inv", _matrix_type("inv"), np.linalg.inv, tangents={0: lambda t, y, a: -matmul(y, matmul(t, y))})
 
 
-# a = y y^T  =>  y_dot = y Phi(y^-1 a_dot y^-T). The matrix is symmetric, so a_dot is made so; with it the adjoint comes
-# out symmetric: an entry and its mirror image share what changing both would do.
+# a = y y^T  =>  y_dot = y Phi(y^-1 a_dot y^-T). Only the lower triangle of a is read, and its mirror image stands for the
+# upper one: so it is for a_dot too, and the adjoint has zeros above the diagonal.
 def _cholesky_tangent(t: Value, y: Value, a: Value) -> Value:
-    half = solve_triangular(y, 0.5 * (t + swap_last(t)), lower=True)
+    below = half_triangle(t)
+    half = solve_triangular(y, below + swap_last(below), lower=True)
     return matmul(y, half_triangle(solve_triangular(y, swap_last(half), lower=True)))
 
 
