@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jitgrad as jg
 from jitgrad.emit.cpu import compile_fn
 from jitgrad.ir.build import Value, trace, value
 from jitgrad.ir.core import I64, Fn, Var
@@ -133,3 +134,47 @@ def test_the_schedule_is_the_best(snapshots: int) -> None:
             if at[-1] == i and i:
                 at.pop()
         assert again == least(n, snapshots)
+
+
+# ---- as users call it
+
+
+def stepped(u: Any, f: Any, steps: int) -> Any:
+    v = u.copy()
+    for t in f(range(steps)):
+        for i in range(1, v.shape[0]):
+            v[i] += 0.1 * np.sin(v[i - 1] * v[i]) + 0.01 * t
+    return np.sum(v)
+
+
+@pytest.mark.parametrize("options", [{"every": 4}, {"every": "binomial", "snapshots": 3}], ids=str)
+def test_public(options: Any) -> None:
+    u = np.linspace(0.1, 1.0, 7)
+    want = jg.grad(lambda u: stepped(u, lambda r: r, 20))(u)
+    have = jg.grad(lambda u: stepped(u, lambda r: jg.checkpoint(r, **options), 20))(u)
+    np.testing.assert_allclose(have, want, rtol=1e-12)
+    assert stepped(u, lambda r: jg.checkpoint(r, **options), 20) == stepped(u, lambda r: r, 20)  # without a derivative
+
+
+def left_early(u: Any) -> Any:
+    for _ in jg.checkpoint(range(20), every=4):
+        u = np.sin(u)
+        if u < 0.1:
+            break
+    return u
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: jg.grad(left_early)(0.5), jg.errors.Unsupported, "a checkpointed loop is left early"),
+        (lambda: jg.checkpoint([1], every=2), jg.errors.ArgumentError, "checkpoint wants a range"),
+        (lambda: jg.checkpoint(range(3)), jg.errors.ArgumentError, "every is not a number of iterations"),
+        (lambda: jg.checkpoint(range(3), every=2, snapshots=3), jg.errors.ArgumentError, "leave snapshots out"),
+        (lambda: jg.checkpoint(range(3), every="binomial"), jg.errors.ArgumentError, "snapshots is not a number"),
+    ],
+    ids=["early", "list", "nothing", "both", "how many"],
+)
+def test_refusals(call: Any, kind: Any, words: str) -> None:
+    with pytest.raises(kind, match=words):
+        call()

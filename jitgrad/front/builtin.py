@@ -12,7 +12,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import Unsupported, raise_at
 from ..ir.dims import DimLike, combine, largest, smallest, trips
 from . import promote
+from .checkpoint import Checkpoint
 from .dispatch import OWN, size_in
 from .names import NAMES
 from .reshape import as_array, in_one_piece
@@ -38,6 +39,7 @@ class Iteration:
     start: DimLike = 0  # of a range, which a recorded loop counts itself
     step: int = 1
     stop: DimLike | None = None
+    policy: tuple[Any, ...] | None = None  # of the loop that records it
 
     def __iter__(self) -> Iterator[Any]:
         return (self.item(k) for k in builtins.range(static_int(self.length)))
@@ -78,6 +80,9 @@ def iteration(x: Any) -> Iteration | None:
         x = boxed(x)
     if isinstance(x, Iteration):
         return x
+    if isinstance(x, Checkpoint):
+        it = iteration(x.range)
+        return it and replace(it, policy=x.policy)
     if isinstance(x, builtins.range):
         return Iteration(len(x), lambda k: x.start + k * x.step, "range", x.start, x.step, x.stop)
     if isinstance(x, Array) and x.dims:
@@ -87,6 +92,7 @@ def iteration(x: Any) -> Iteration | None:
 
 def described(x: Any) -> bool:
     """Is it better described than run?"""
+    x = x.range if isinstance(x, Checkpoint) else x
     return isinstance(x, (Iteration, Array, np.ndarray)) or (isinstance(x, builtins.range) and len(x) > LONG)
 
 

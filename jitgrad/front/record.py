@@ -7,10 +7,10 @@ arrays that it writes. A `for` that may be left early is a `while` whose index i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import ConcretizationError, raise_at
+from ..errors import ConcretizationError, Unsupported, raise_at
 from ..ir.build import Value, apply, size, trace_open, value
 from ..ir.core import BOOL, I64, Fn, dim_of
 from ..ir.dims import DimLike, combine
@@ -74,6 +74,7 @@ class Course:
     hi: DimLike
     item: Callable[[Scalar], Any]
     reverse: bool = False
+    policy: Any = None  # of the loop: how its derivative spares memory
 
     @property
     def length(self) -> DimLike:
@@ -87,8 +88,8 @@ class Course:
     def rest(self) -> Course:
         """Without the first iteration."""
         if self.reverse:
-            return Course(self.lo, combine(self.hi, 1, -1), self.item, True)
-        return Course(combine(self.lo, 1, 1), self.hi, self.item)
+            return replace(self, hi=combine(self.hi, 1, -1))
+        return replace(self, lo=combine(self.lo, 1, 1))
 
 
 # ---- one body
@@ -238,12 +239,20 @@ def _counted(ready: Ready, course: Course, i: Value) -> None:
         return ready.finish([])
     starts = ready.starts()
     fn, consts = ready.close([i], ready.results(), "body")
-    outs, _ = Loop(size(course.lo), size(course.hi), tuple(starts), consts, fn, course.reverse).bind(ready.hints)
+    outs, _ = Loop(size(course.lo), size(course.hi), tuple(starts), consts, fn, course.reverse, course.policy).bind(ready.hints)
     return ready.finish(outs)
 
 
 def _left_early(ready: Ready, course: Course, i: Value, names: Names) -> None:
     """`while lo <= i < hi and not flag`"""
+    if course.policy:
+        raise_at(
+            Unsupported,
+            "a checkpointed loop is left early",
+            wanted="a loop that runs to its end: how often it runs decides where snapshots are taken",
+            got="`break` or `return` in its body",
+            repair="loop over range without checkpoint, or do nothing in the iterations after the last one",
+        )
     assert names.flag is not None
     at = ready.flag(names)
     starts = ready.starts()

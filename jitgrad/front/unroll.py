@@ -59,10 +59,10 @@ def run_for(names: Names, iterable: Any, body: Body) -> None:
 def course_of(it: Iteration) -> Course:
     """A range counts itself where its step is 1 or -1; everything else is counted from 0."""
     if it.stop is not None and it.step == 1:
-        return Course(it.start, it.stop, lambda i: i)
+        return Course(it.start, it.stop, lambda i: i, policy=it.policy)
     if it.stop is not None and it.step == -1:
-        return Course(combine(it.stop, 1, 1), combine(it.start, 1, 1), lambda i: i, reverse=True)
-    return Course(0, it.length, it.item)
+        return Course(combine(it.stop, 1, 1), combine(it.start, 1, 1), lambda i: i, True, it.policy)
+    return Course(0, it.length, it.item, policy=it.policy)
 
 
 def _grid(names: Names, grid: Grid, body: Body) -> None:
