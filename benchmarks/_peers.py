@@ -40,5 +40,14 @@ def jax_compiled(f: Callable[..., Any], argnums: Any) -> Any:
     return jax.jit(jax.value_and_grad(on_jax(f), argnums=argnums))
 
 
+def compiled_by_jax(make: Callable[..., Any], args: tuple[Any, ...], argnums: Any = 0) -> Contestant | None:
+    """JAX's value and gradient of the function `make(jax, jax.numpy)`, written as JAX wants its loops."""
+    if jax is None:
+        return None
+    compiled = jax.jit(jax.value_and_grad(make(jax, jax.numpy), argnums=argnums))
+    given = jax.tree.map(jax.numpy.asarray, args)
+    return lambda: jax.block_until_ready(compiled(*given))
+
+
 def rng() -> np.random.Generator:
     return np.random.default_rng(1)
