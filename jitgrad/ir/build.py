@@ -45,6 +45,7 @@ class Scope:
         self.own: set[Var] = set()
         self.lets: list[Let] = []
         self.captured: dict[Var, Var] = {}  # outer variable -> the parameter that stands for it
+        self.names: dict[Var, Var] = {}  # the same, by every name that a scope around has for it
         self.where: Where | None = None
         self.parent = _scope.get()
 
@@ -66,14 +67,27 @@ class Scope:
         for v in vars_of(a):
             if v not in self.own:
                 self.capture(v)
-        return swap_atom(a, self.captured)
+        return swap_atom(a, self.names)
 
     def capture(self, v: Var) -> None:
-        if v in self.captured:
+        if v in self.names:
             return
         if not self.sees(v):
             raise EscapedError(f"`{v.hint}` was computed inside a recorded body and is used outside of it")
-        self.captured[v] = self.param(Var(v.type, v.hint))
+        first = self.origin(v)
+        if first is not v:
+            self.capture(first)
+            self.names[v] = self.names[first]
+        else:
+            self.captured[v] = self.names[v] = self.param(Var(v.type, v.hint))
+
+    def origin(self, v: Var) -> Var:
+        """A parameter that stands for a variable further out is that variable: one size, one name."""
+        scope = self.parent
+        while scope is not None:
+            v = next((outer for outer, p in scope.captured.items() if p is v), v)
+            scope = scope.parent
+        return v
 
     def sees(self, v: Var) -> bool:
         scope: Scope | None = self
@@ -87,7 +101,7 @@ class Scope:
         for v in type_vars(t):
             if v not in self.own:
                 self.capture(v)
-        return swap_type(t, self.captured)
+        return swap_type(t, self.names)
 
 
 def current() -> Scope:
