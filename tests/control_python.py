@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from .control_programs import MATRIX, VECTOR, case
+from .control_programs import MATRIX, SIGNED, VECTOR, case
 
 
 @case(VECTOR)
@@ -269,3 +269,15 @@ def strings_and_layers(x):
             h = h * 0.5
         mode = "later"
     return h.sum()
+
+
+@case(VECTOR, SIGNED)
+def slices_of_outer_loops(x, y):
+    a, s = x.copy(), 0.3
+    for i in range(len(a)):
+        for j in range(i):
+            if a[j - 1] < y[i]:
+                continue
+            for k in range(i, len(a)):
+                a[j:] = a[j:] * 0.5 + s
+    return np.sum(a * y)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from jitgrad.errors import (
     ConcretizationError,
     EscapedError,
     IndexOutOfBounds,
-    JitgradError,
-    UnstableError,
 )
 from jitgrad.front.trace import Traced, trace_call
 from jitgrad.ir.interp import interp
+from jitgrad.ir.show import show
 from jitgrad.ir.verify import verify
 from jitgrad.transform.pipeline import finished, prepared
 
@@ -110,3 +108,281 @@ def test_second_order(case: Case) -> None:
     want = difference(lambda a: run(gradient, a, fn), args, dots)
     for g, w in zip(got, want):
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6)
+
+
+# ---- traps: each of these was once silently wrong, or is one step from being so
+
+X = np.linspace(0.5, 2.0, 7)
+
+
+def plain(f: Any, *args: Any, **options: Any) -> Any:
+    """The value of the program, which must be that of Python."""
+    args = args or (X,)
+    traced = trace_call(f, copies(args), **options)
+    got = run(traced, args)[0]
+    np.testing.assert_allclose(got, f(*copies(args)), rtol=1e-12)
+    return got
+
+
+def test_w1_finally_keeps_what_was_returned() -> None:
+    def f(x):
+        s = 0.0
+        try:
+            for i in range(len(x)):
+                if x[i] > 1.0:
+                    return s
+                s += x[i]
+        finally:
+            s = 5.0
+        return s
+
+    assert plain(f) == pytest.approx(2.25)
+    assert plain(f, X / 4) == 5.0  # no early return
+
+
+def test_w2_none_is_read_without_a_trace() -> None:
+    def f(x):
+        best = None
+        for i in range(len(x)):
+            if best is None or x[i] < best:
+                best = x[i]
+        return best
+
+    plain(f)
+    plain(f, X[::-1].copy())
+
+
+def test_w3_a_settled_variable_has_no_type() -> None:
+    def asks(x):
+        s = 0
+        for i in range(len(x)):
+            if isinstance(s, int):
+                s = s + 1
+            else:
+                s = s + x[i]
+            s = s * 1.0
+        return s
+
+    def derived(x):
+        s = 0
+        for i in range(len(x)):
+            t = s + 1
+            s = s + x[i] * (2 if type(t) is int else 3)
+        return s
+
+    def computes(x):
+        s = 7
+        for i in range(len(x)):
+            s = s // 2 + s % 2 + x[i]
+        return s / 2
+
+    for f in (asks, derived):
+        with pytest.raises(ConcretizationError, match="the type of `s` is asked for"):
+            trace_call(f, [X.copy()])
+    plain(computes)
+
+
+def test_w3_written_out_loops_know_their_types() -> None:
+    def f(x):
+        s = 0
+        for i in range(3):
+            s = s + 1 if isinstance(s, int) else s + x[i]
+            s = s * 1.0
+        return s
+
+    plain(f)
+
+
+def test_w4_names_that_are_swapped_may_be_either_array() -> None:
+    def outside(x):
+        u, v = x, np.zeros(len(x))
+        for t in range(9):
+            v[0] = u[1]
+            u, v = v, u
+        return x[0] + u[0]
+
+    def read_only(x):
+        u, v = x, 2 * x
+        for t in range(9):
+            u, v = v, u
+        return x[0] + u[0]
+
+    with pytest.raises(AliasError, match="may share memory"):
+        trace_call(outside, [X.copy()])
+    plain(read_only)
+
+
+def test_w4_a_write_in_one_iteration_is_read_in_the_next() -> None:
+    def f(x):
+        u = x.copy()
+        v = u if x[0] > 1.0 else x
+        s = 0.0
+        for i in range(len(x)):
+            s += v[0]
+            u[0] = 5.0
+        return s
+
+    def choice(x):
+        a, b = x.copy(), x.copy()
+        c = a if x[0] > 1 else b
+        c[0] = 100.0
+        return a[0] + b[0]
+
+    def one_side(x):
+        a = np.zeros(len(x))
+        b = a
+        if x[0] > 1:
+            b = x
+        a[0] = 5.0
+        return b[0]
+
+    for g in (f, choice, one_side):
+        with pytest.raises(AliasError, match="may share memory"):
+            trace_call(g, [X.copy()])
+
+
+def test_w4_two_names_end_an_iteration_with_one_array() -> None:
+    def f(x):
+        u, v = x.copy(), 2 * x
+        for i in range(len(x)):
+            v = v + u[0]
+            u = v
+            u[0] = u[0] * 0.5
+            v = v * 0.9
+        return u[0] + v[0]
+
+    def refused(x):
+        u, v = x.copy(), 2 * x
+        for i in range(len(x)):
+            u[0] = 0.5 * v[0]
+            v = u
+        return u[0] + v[0]
+
+    plain(f)
+    with pytest.raises(AliasError):
+        trace_call(refused, [X.copy()])
+
+
+OUTER = np.ones(3)
+
+
+def test_w5_captured_arrays_are_not_written() -> None:
+    def f(x):
+        for i in range(len(x)):
+            OUTER[0] = x[i]
+        return OUTER[0]
+
+    with pytest.raises(AliasError, match="`OUTER` is written"):
+        trace_call(f, [X.copy()])
+    assert OUTER[0] == 1.0
+
+
+def test_what_break_leaves_without_a_value_has_none() -> None:
+    def f(x):
+        for i in range(len(x)):
+            if x[i] > 1.6:
+                break
+            y = x[i] ** 2
+        return y
+
+    def g(x):
+        for i in range(3):
+            if x[i] > 1.6:
+                break
+            y = x[i] ** 2
+        return y
+
+    for h in (f, g):
+        with pytest.raises(EscapedError, match="`y` has no value here"):
+            trace_call(h, [X.copy()])
+
+
+def test_static_state_of_conditional_expressions() -> None:
+    def f(x):
+        seen = 0
+
+        def note():
+            nonlocal seen
+            seen = 1
+            return 2.0
+
+        y = note() if x[0] > 1 else 1.0
+        return y * seen
+
+    assert plain(f) == 0.0
+    assert plain(f, X + 1) == 2.0
+
+
+def test_loops_of_no_iterations() -> None:
+    def f(x, n):
+        s, k = 1.0, 7
+        for i in range(n):
+            k = i
+            s *= x[i] / (n - 3)
+        return s + k
+
+    plain(f, X, 4)
+    traced = trace_call(f, [X.copy(), 4])
+    assert run(traced, [X, 0])[0] == 8.0
+    assert run(traced, [X, -2])[0] == 8.0
+
+
+def test_indices_are_proven() -> None:
+    """No check, no wrapping where the ranges of the loops say that the cell exists."""
+
+    def f(x):
+        s = 0.0
+        for i in range(1, len(x) - 1):
+            for j in range(i, len(x)):
+                s += x[i - 1] * x[i + 1] * x[j] * x[j - i] + x[-1 - i]
+        return s
+
+    plain(f)
+    assert "check" not in show(trace_call(f, [X.copy()]).fn)
+    assert "where" not in show(trace_call(f, [X.copy()]).fn)
+
+
+def test_indices_are_checked_when_the_program_runs() -> None:
+    def f(x, k):
+        s = 0.0
+        for i in range(k):
+            s += x[i - 2]
+        return s
+
+    traced = trace_call(f, [X.copy(), 4])
+    np.testing.assert_allclose(run(traced, [X, 6])[0], f(X, 6))
+    with pytest.raises(IndexOutOfBounds):
+        run(traced, [X, 12])
+
+
+def test_raised_when_the_program_runs() -> None:
+    class Negative(ValueError): ...
+
+    def f(x):
+        s = 0.0
+        for v in x:
+            if v < 0:
+                raise Negative("a negative number")
+            s += v**0.5
+        assert s < 100, "too large"
+        return s
+
+    traced = trace_call(f, [X.copy()])
+    with pytest.raises(ValueError, match="Negative: a negative number"):
+        run(traced, [-X])
+    with pytest.raises(AssertionError, match="too large"):
+        run(traced, [1e6 * X])
+
+
+def test_exceptions_that_the_branch_handles() -> None:
+    def f(x):
+        y = 0.0
+        if x[0] > 1.0:
+            try:
+                raise KeyError("k")
+            except KeyError:
+                y = x[1]
+        return y
+
+    plain(f)
+    plain(f, X + 1)

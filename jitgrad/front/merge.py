@@ -197,7 +197,7 @@ class Merge:
     # -- one variable
 
     def _place(self, p: Place) -> Built | None:
-        x, z = [side.values.get(p, UNBOUND) if isinstance(p, Variable) else self._item(side, p) for side in (self.a, self.b)]
+        x, z = [side.values[p] if p in side.values else p.get() for side in (self.a, self.b)]
         mark = len(self.rows), len(self.made)
         try:
             if x is UNBOUND and z is UNBOUND:
@@ -223,10 +223,6 @@ class Merge:
             if isinstance(p, Variable):
                 current().unset[p.name] = str(e)
             return None
-
-    @staticmethod
-    def _item(side: Side, p: Place) -> Any:
-        return side.values[p] if p in side.values else p.get()
 
     def _one_sided(self, p: Place, x: Any, z: Any) -> Built:
         """A value that one side leaves; the other has jumped, or it is what the function will return."""
