@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jitgrad as jg
-from jitgrad.errors import AliasError, ArgumentError, DTypeError, EscapedError, Unsupported
+from jitgrad.errors import AliasError, ArgumentError, DTypeError, EscapedError, ShapeError, Unsupported
 
 X = np.array([0.3, -1.2, 0.7, 2.0, 1.1, -0.4])
 M = np.arange(24.0).reshape(4, 6)
@@ -231,3 +231,26 @@ def test_pickles_and_copies() -> None:
     np.testing.assert_array_equal(copy.deepcopy(decorated)(X), 2 * X)
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(cubed)
+
+
+# ---- sizes that are no sizes
+
+NEW = {
+    "zeros": np.zeros, "full": lambda n: np.full((2, n), 3.0), "linspace": lambda n: np.linspace(0.0, 1.0, n), "eye": np.eye,
+    "tile": lambda n: np.tile(np.ones(3), n), "repeat": lambda n: np.repeat(np.ones(3), n),
+    "broadcast_to": lambda n: np.broadcast_to(2.0, (n,)) * 1.0, "pad": lambda n: np.pad(np.ones(3), n),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_negative_sizes(name: str) -> None:
+    """Refused, at first and when the program is there already: it would write outside of its memory."""
+    f = jg.jit(NEW[name])
+    for n in (6, 0, 3):
+        np.testing.assert_allclose(f(n), NEW[name](n), rtol=1e-15)
+    for g in (f, jg.jit(lambda n: NEW[name](n))):
+        with pytest.raises(ShapeError, match="is negative"):
+            g(-2)
+    g = jg.jit(lambda x: NEW[name](int(x[0])))
+    with pytest.raises(ValueError, match="is negative"):
+        g(np.array([-2.0, 1.0]))

@@ -212,6 +212,16 @@ def dims(shape: Any, what: str = "a shape") -> tuple[DimLike, ...]:
     return tuple(dim(d, what) for d in shape) if isinstance(shape, (tuple, list)) else (dim(shape, what),)
 
 
+def count(x: Any, what: str = "a size") -> DimLike:
+    """How many elements there are to be along an axis: not negative."""
+    return sizes.counted(dim(x, what), what)
+
+
+def counts(shape: Any) -> tuple[DimLike, ...]:
+    """The shape of a new array."""
+    return tuple(sizes.counted(d, "a size") for d in dims(shape))
+
+
 def known(x: Any) -> int | float | None:
     """The number of a rank-0 literal; None if the program computes it."""
     atom = lift(x).value.atom

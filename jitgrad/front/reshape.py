@@ -18,7 +18,7 @@ from ..ops import array
 from . import promote
 from .dispatch import OWN
 from .items import number
-from .size import number_of_elements, same, static_int
+from .size import counted, number_of_elements, same, static_int
 from .standin import METHODS, PROPERTIES, Array, Scalar, StandIn, boxed, size_of, unwrap, wrap
 from .surface import creation
 from .surface.shapes import new_shape
@@ -237,7 +237,7 @@ def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Any, ...]:
 def broadcast_to(x: Any, shape: Any, subok: bool = False) -> Array:
     """Read-only in NumPy, and shares memory with what it repeats."""
     a = as_array(x)
-    dims = tuple(number(d, "a size") for d in (shape if isinstance(shape, (tuple, list)) else (shape,)))
+    dims = tuple(counted(number(d, "a size"), "a size") for d in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     common = promote.broadcast_shapes("np.broadcast_to", [dims, a.dims])
     if common != dims:
         raise_at(ShapeError, "an array does not broadcast", wanted=f"a shape that fits {a.dims}", got=str(dims))

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import ConcretizationError, raise_at
+from ..errors import ConcretizationError, ShapeError, raise_at
 from ..ir.affine import at_least
 from ..ir.build import apply, size
 from ..ir.core import Var
@@ -120,6 +120,18 @@ def _same_computed(a: DimLike, b: DimLike, d: DimLike) -> bool:
 def proven(d: DimLike) -> int | None:
     """A lower bound for all values of the sizes and of the indices of the loops around; None: none is known."""
     return at_least(d, current().scope.known_ranges())
+
+
+def counted(d: DimLike, what: str) -> DimLike:
+    """The number of elements along an axis: never negative, which is proven, guarded or checked as the program runs."""
+    least = d if isinstance(d, int) else proven(d)
+    if least is not None and least >= 0:
+        return d
+    if not known(d):
+        check(apply("ge", size(d), size(0)), f"{what} is negative: {d}", "ShapeError")
+    elif not bool_of("ge", d, 0):
+        raise_at(ShapeError, f"{what} is negative", wanted="0 or more", got=str(example(d)))
+    return d
 
 
 def static_int(x: DimLike) -> int:

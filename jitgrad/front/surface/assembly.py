@@ -17,6 +17,7 @@ from ..promote import (
     axis_of,
     broadcast_shapes,
     convert,
+    count,
     dim,
     dtype_name,
     fit,
@@ -130,7 +131,7 @@ def _ranks(x: Any) -> list[int]:
 
 def tile(A: Any, reps: Any) -> Operand:
     x = lift(A).value
-    times = tuple(dim(r) for r in (reps if isinstance(reps, (tuple, list)) else (reps,)))
+    times = tuple(count(r) for r in (reps if isinstance(reps, (tuple, list)) else (reps,)))
     rank = max(x.rank, len(times))
     times = (1,) * (rank - len(times)) + times
     shape = (1,) * (rank - x.rank) + x.shape
@@ -150,7 +151,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Operand:
             Unsupported, "np.repeat with a count for each element", wanted="one count for all", got=kind_of(lift(repeats)),
             repair="make the index array outside of the function: x[np.repeat(np.arange(n), counts)]",
         )  # fmt: skip
-    r = dim(repeats, "the number of repeats")
+    r = count(repeats, "the number of repeats")
     wide = (*x.shape[: k + 1], r, *x.shape[k + 1 :])
     copies = array.broadcast(x, wide, tuple(j for j in range(len(wide)) if j != k + 1))
     return Operand(array.reshape(copies, (*x.shape[:k], x.shape[k] * r, *x.shape[k + 1 :])))
@@ -205,7 +206,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
 
 
 def padded(o: Operand, pad_width: Any, mode: str, constant_values: Any) -> Operand:
-    widths: Widths = [(dim(a), dim(b)) for a, b in _pairs(pad_width, o.rank)]
+    widths: Widths = [(count(a, "a width of np.pad"), count(b, "a width of np.pad")) for a, b in _pairs(pad_width, o.rank)]
     if any(isinstance(d, int) and d < 0 for pair in widths for d in pair):
         raise_at(ShapeError, "np.pad by a negative number", wanted="widths of at least 0", got=str(pad_width))
     if mode == "constant":

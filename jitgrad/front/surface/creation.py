@@ -17,8 +17,9 @@ from ..promote import (
     Operand,
     axis_of,
     convert,
+    count,
+    counts,
     dim,
-    dims,
     dtype_name,
     kind_of,
     known,
@@ -44,7 +45,7 @@ def filled(number: float) -> Function:
 
     def function(shape: Any, dtype: Any = float, order: Any = "C") -> Operand:
         row_major(order, "a new array")
-        return Operand(value(number, Type(dtype_name(dtype), dims(shape))))
+        return Operand(value(number, Type(dtype_name(dtype), counts(shape))))
 
     return function
 
@@ -53,7 +54,7 @@ def filled_like(number: float) -> Function:
     def function(a: Any, /, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Operand:
         o = lift(a)
         row_major(order, "a new array")
-        t = Type(o.dtype if dtype is None else dtype_name(dtype), o.shape if shape is None else dims(shape))
+        t = Type(o.dtype if dtype is None else dtype_name(dtype), o.shape if shape is None else counts(shape))
         return Operand(value(number, t))
 
     return function
@@ -62,7 +63,7 @@ def filled_like(number: float) -> Function:
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Operand:
     row_major(order, "a new array")
     o = lift(fill_value)
-    return Operand(spread(convert(o, o.dtype if dtype is None else dtype_name(dtype)), dims(shape)))
+    return Operand(spread(convert(o, o.dtype if dtype is None else dtype_name(dtype)), counts(shape)))
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Operand:
@@ -143,7 +144,7 @@ def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: Any = True, retstep: Any = False, dtype: Any = None, axis: Any = 0
 ) -> Any:
     """start + k * step, and the end itself at the end. `num` may be a size."""
-    n = dim(num, "the number of points")
+    n = count(num, "the number of points")
     lo, hi = together(start, stop, name="np.linspace", dtype=floats_dtype(start, stop))
     last = largest(1, n - 1) if endpoint else n
     step = (hi - lo) / array.fill(array.cast(size(last), lo.dtype), lo.shape)
@@ -201,8 +202,8 @@ def band(n: DimLike, m: DimLike, compare: str, k: DimLike) -> Value:
 
 def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C") -> Operand:
     row_major(order, "np.eye")
-    n = dim(N)
-    return Operand(array.cast(band(n, n if M is None else dim(M), "eq", dim(k)), dtype_name(dtype)))
+    n = count(N)
+    return Operand(array.cast(band(n, n if M is None else count(M), "eq", dim(k)), dtype_name(dtype)))
 
 
 def identity(n: Any, dtype: Any = None) -> Operand:
@@ -210,8 +211,8 @@ def identity(n: Any, dtype: Any = None) -> Operand:
 
 
 def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> Operand:
-    n = dim(N)
-    return Operand(array.cast(band(n, n if M is None else dim(M), "le", dim(k)), dtype_name(dtype)))
+    n = count(N)
+    return Operand(array.cast(band(n, n if M is None else count(M), "le", dim(k)), dtype_name(dtype)))
 
 
 def triangle(compare: str) -> Function:

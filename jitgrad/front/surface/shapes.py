@@ -18,6 +18,7 @@ from ..promote import (
     axes_of,
     axis_of,
     broadcast_shapes,
+    counts,
     dims,
     is_one,
     lift,
@@ -197,7 +198,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Operand:
 
 
 def broadcast_to(array: Any, shape: Any, subok: Any = False) -> Operand:
-    return widened(lift(array).value, dims(shape))
+    return widened(lift(array).value, counts(shape))
 
 
 def widened(x: Value, want: tuple[DimLike, ...]) -> Operand:
