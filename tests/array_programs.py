@@ -405,6 +405,13 @@ def while_with_array_rows(x):
 
 
 @program(VECTOR)
+def rows_of_a_while_as_arrays(x):
+    """The memory of the rows has more room than they need."""
+    *_, count, rows = while_(lambda a, k: k < 3, lambda a, k: (a * 0.9, k + 1, a), x, value(0))
+    return reshape(rows, (rows.shape[0] * n,)) * 2.0, matmul(rows, x), matmul(rows, rows, ta=True), count
+
+
+@program(VECTOR)
 def while_in_loop(x):
     def outer(i, s):
         t, count = while_(lambda t: t > 0.5, lambda t: t * 0.7, s + 5.0)

@@ -117,6 +117,13 @@ def test_growth_of_rows_and_a_branch_in_place() -> None:
     assert len(allocs(schedule(PROGRAMS["branch_in_place"].fn()))) == 1
 
 
+@pytest.mark.parametrize("name", ["new_cell_by_cell", "while_with_array_rows", "constant_and_carry"])
+def test_what_reads_its_own_cell_is_written_in_place(name: str) -> None:
+    """No ring of two for `a = f(a)`."""
+    plan = schedule(PROGRAMS[name].fn())
+    assert not any(2 in b.type.shape for b in allocs(plan)), show_plan(plan)
+
+
 def depths(block: Block, depth: int = 0) -> Iterator[tuple[int, Any]]:
     """Statements with the number of loops of the program (not of arrays) around them."""
     for s in block:

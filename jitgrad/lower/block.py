@@ -70,15 +70,15 @@ class Block:
         for let in self.fn.lets:
             self.statement(let)
         arrays = [e for e in self.ends if e.place is not None]
+        # What is computed for its place, and a carry as it came, is stored before that is overwritten.
         bases = {e.base for e in arrays}
-        entered = [e for e in arrays if e.base is None and self.facts.atom(e.atom) in bases]
-        for e in entered:  # a row that is a carry as it came: stored before that is overwritten
-            self.bring(e, e.place)  # type: ignore[arg-type]
-        landing = [e for e in arrays if e not in entered and self.facts.stored(self.facts.atom(e.atom))]
-        self.take_over({self.facts.atom(e.atom) for e in landing})
+        atoms = {e: self.facts.atom(e.atom) for e in arrays}
+        stored = [e for e in arrays if self.facts.stored(atoms[e]) and not (e.base is None and atoms[e] in bases)]
+        brought = {e: self.fill_new(e.atom) for e in arrays if e not in stored}
+        self.take_over({atoms[e] for e in stored})
         for e in arrays:
-            if e not in entered and not (e in landing and self.lands(e, e.place)):  # type: ignore[arg-type]
-                self.bring(e, e.place)  # type: ignore[arg-type]
+            if e in brought or not self.lands(e):
+                self.bring(e, *(brought.get(e) or self.fill_new(e.atom)))
         for place in self.places:
             self.order.chain(place)
         writer = Writer(self.attempt, self.cells)
@@ -183,10 +183,10 @@ class Block:
         self.places[place] = None
         self.ours.add(v)
 
-    def copied(self, a: Atom, hint: str) -> tuple[Var, Task]:
-        """A version of the array that may be overwritten, and the task that makes it."""
+    def fill_new(self, a: Atom, hint: str = "") -> tuple[Var, Task]:
+        """An array of its own with these cells, and the task that makes it."""
         a = self.facts.atom(a)
-        new = Var(a.type, hint)
+        new = Var(a.type, hint or a.hint)
         return new, self.fill(new, a)
 
     def fill(self, new: Var, a: Atom) -> Task:
@@ -195,7 +195,8 @@ class Block:
         if isinstance(a, Lit):
             return self.task((), Fill(new, Lit(a.value, a.type)), [(new, None)], whole=[a])
         axes, index = self.over(a.type)
-        return self.task(axes, Write(new, index, self.cells.at(a, index)), [(new, index)])
+        let = self.facts.defs.get(a) if isinstance(a, Var) and not self.facts.stored(a) else None
+        return self.task(axes, Write(new, index, self.cells.at(a, index), where=let and let.where), [(new, index)])
 
     def overwrites(
         self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None, rows: Index | None = None
@@ -273,9 +274,10 @@ class Block:
 
     # ---- results
 
-    def lands(self, e: End, place: Place) -> bool:
+    def lands(self, e: End) -> bool:
         """Is the result where it is wanted, or can the place where it is made be that one?"""
-        r = self.facts.atom(e.atom)
+        r, place = self.facts.atom(e.atom), e.place
+        assert place is not None
         here = self.attempt.memory.get(r) if isinstance(r, Var) and r in self.ours else None
         if here is place:
             return True
@@ -289,11 +291,10 @@ class Block:
         place.versions += here.versions
         return True
 
-    def bring(self, e: End, place: Place) -> None:
+    def bring(self, e: End, new: Var, task: Task) -> None:
         """Store the result where it is wanted."""
-        a = self.facts.atom(e.atom)
-        new = Var(a.type, a.hint)
-        task = self.fill(new, a)
+        place = e.place
+        assert place is not None
         self.stand(new, place)
         if e.base is None:
             return

@@ -168,8 +168,6 @@ def joins(old: tuple[DimLike, ...], new: tuple[DimLike, ...]) -> bool:
 def survey(fn: Fn) -> Facts:
     facts = Facts()
     _survey(fn, facts)
-    for r in fn.results:
-        _keep_result(facts, r)
     for let in _lets(fn):
         _keep_operands(facts, let)
     return facts
@@ -216,15 +214,7 @@ def _of_cond(let: Let) -> Iterable[tuple[Var, Atom]]:
 CONSTANTS = {"loop": _of_loop, "while": _of_while, "cond": _of_cond}
 
 
-def _keep_result(facts: Facts, a: Atom) -> None:
-    if isinstance(facts.atom(a), Var) and not facts.free(a):
-        facts.keep(a)
-
-
 def _keep_operands(facts: Facts, let: Let) -> None:
-    for f in let.fns:
-        for r in f.results:
-            _keep_result(facts, r)
     if let.op.construct:
         for _, a in constants(let):
             if not facts.free(a):

@@ -25,7 +25,7 @@ def _cells(how: str) -> Callable[[Block, Let], None]:
         out = let.outs[0]
         axes, index = b.over(v.type)
         at = b.target(args, let.attrs, index)
-        new, copy = b.copied(a, out.hint)
+        new, copy = b.fill_new(a, out.hint)
         task = b.task(axes, Write(out, at, b.cells.at(v, index), how, let.where), [(out, at)])
         b.order.reads(task, new, at)
         b.overwrites(task, a, out, new, copy, v, _rows(b, let) if how == "=" else None)

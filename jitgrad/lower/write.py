@@ -106,10 +106,10 @@ class Writer:
 
     def _load(self, f: Fetch) -> Load:
         index = self.index(f.index)
+        if f.shape is not None:
+            return Load(f.out, self.reshaped(self.view(f.source), f.shape), index)
         window = self.window(f.source)
-        if f.shape is None:
-            return Load(f.out, window.buffer, (*window.prefix, *index))
-        return Load(f.out, self.reshaped(window, f.shape), index)
+        return Load(f.out, window.buffer, (*window.prefix, *index))
 
     # ---- memory
 
