@@ -386,7 +386,7 @@ def masks(x: Any) -> Any:
 
 
 def formats(x: Any) -> Any:
-    return f"{x.sum():.3f}"
+    return "{:.3f}".format(x.sum())
 
 
 def foreign(x: Any) -> Any:
@@ -419,8 +419,8 @@ REFUSED = [
         ConcretizationError,
         """a text asks for the number
   File "{file}", line {line}, in formats
-    return f"{{x.sum():.3f}}"
-           ^^^^^^^^^^^^^^^^
+    return "{{:.3f}}".format(x.sum())
+           ^^^^^^^^^^^^^^^^^^^^^^^^
   wanted: a number that is known while tracing
   got:    a traced float64, which is computed when the program runs
   repair: stay with NumPy's functions and operators, which are traced""",

@@ -62,7 +62,7 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return functools.partial(_cached, f, callee(f.__wrapped__, runtime))
     if isinstance(f, (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)):
         return f if _like_python(f, owner) else functools.partial(_native, f)
-    if type(f).__module__ == "numpy":
+    if type(f).__module__ == "numpy" and not hasattr(f, "__name__"):  # an instance, of np.vectorize say
         return functools.partial(_numpy_object, f)
     method = getattr(type(f), "__call__", None)  # noqa: B004
     if isinstance(method, types.FunctionType):
