@@ -254,3 +254,11 @@ def test_negative_sizes(name: str) -> None:
     g = jg.jit(lambda x: NEW[name](int(x[0])))
     with pytest.raises(ValueError, match="is negative"):
         g(np.array([-2.0, 1.0]))
+
+
+def test_a_new_shape_of_negative_sizes() -> None:
+    """(-2) (-3) = 6 is the right number of elements."""
+    f = jg.jit(lambda x, n, m: x.reshape(n, m) * 1.0)
+    assert f(X, 2, 3).shape == (2, 3)
+    with pytest.raises(ShapeError, match="is negative"):
+        f(X, -2, -3)

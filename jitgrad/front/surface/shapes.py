@@ -27,7 +27,7 @@ from ..promote import (
     spread,
     static_int,
 )
-from ..size import number_of_elements, same
+from ..size import counted, number_of_elements, same
 
 
 def row_major(order: Any, name: str) -> None:
@@ -43,6 +43,9 @@ def new_shape(old: tuple[DimLike, ...], given: tuple[DimLike, ...]) -> tuple[Dim
     unknown = [k for k, d in enumerate(given) if d == -1]
     if len(unknown) > 1:
         raise_at(ShapeError, "only one size of a new shape can be -1", got=shape_text(given))
+    for d in given:
+        if d != -1:
+            counted(d, "a size of the new shape")
     have, want = _cancelled(old, [d for d in given if d != -1])
     if not unknown:
         if not same(number_of_elements(tuple(have)), want):
