@@ -33,7 +33,8 @@ COMPILED = [
     "reductions_share_a_loop", "locate", "running_sums", "integers_and_bools", "softmax_rows", "gathers", "scatters",
     "column_appended", "scalars_stacked", "ravelled", "unravelled", "constant_results", "counted", "guarded", "products",
     "matrix_vector", "products_of_windows", "nested_rows", "padded_rows", "no_trips", "waves", "carries_rotate",
-    "while_with_rows", "while_with_array_rows", "rows_of_a_while_as_arrays", "while_in_loop", "branch_results", "loop_in_branch", "slices_of_moving_size",
+    "while_with_rows", "while_with_array_rows", "rows_of_a_while_as_arrays",
+    "while_in_loop", "branch_results", "loop_in_branch", "slices_of_moving_size",
     "solved_in_a_loop",
 ]  # fmt: skip
 

@@ -196,7 +196,7 @@ class Block:
             return self.task((), Fill(new, Lit(a.value, a.type)), [(new, None)], whole=[a])
         axes, index = self.over(a.type)
         let = self.facts.defs.get(a) if isinstance(a, Var) and not self.facts.stored(a) else None
-        return self.task(axes, Write(new, index, self.cells.at(a, index), where=let and let.where), [(new, index)])
+        return self.task(axes, Write(new, index, self.cells.at(a, index), where=let.where if let else None), [(new, index)])
 
     def overwrites(
         self, task: Task, old: Atom, out: Var, new: Var, copy: Task | None, value: Atom | None = None, rows: Index | None = None
