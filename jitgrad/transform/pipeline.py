@@ -10,6 +10,7 @@ from ..ir.verify import verify
 from ..ir.walk import needed
 from . import checkpoint, cond, loop  # noqa: F401  (the rules of the constructs register themselves)
 from .combine import combine
+from .forget import forget
 from .fuse import fuse, upwards
 from .hoist import hoist
 from .order import order
@@ -20,14 +21,17 @@ from .sink import sink
 Pass = Callable[[Fn], Fn]
 
 PASSES: dict[str, Pass] = {
-    "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine, "fuse": fuse,
+    "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
+    "forget": forget, "fuse": fuse,
     "promote": promote, "sink": sink, "upwards": upwards,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, with its invariants hoisted: both decide what the adjoint is.
 BEFORE = ("simplify", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
-AFTER = ("simplify", "hoist", "combine", "promote", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order")
+AFTER = (
+    "simplify", "hoist", "combine", "promote", "forget", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order",
+)  # fmt: skip
 
 
 def run(fn: Fn, names: Sequence[str], seconds: dict[str, float] | None = None) -> Fn:

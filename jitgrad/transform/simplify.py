@@ -20,6 +20,7 @@ from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
 from ..ir.interp import NUMPY
 from ..ir.walk import everywhere, use_counts
 from ..ops.scalar import neg, not_
+from .bounds import decided, range_of
 from .cells import CELLS
 from .order import overwritten
 from .rewrite import Outs, Rewriter, rewritten
@@ -147,6 +148,8 @@ class Simplifier(Rewriter):
 
     def statement(self, let: Let, ins: Outs) -> Outs:
         atoms = tuple(v.atom for v in ins)
+        if let.op.name == "check" and isinstance(atoms[0], Lit) and atoms[0].value is True:
+            return []
         new = self.shorter(let, ins, atoms)
         if new is not None:
             self.note_uses(let, new)
@@ -160,6 +163,9 @@ class Simplifier(Rewriter):
         self.seen[key] = outs
         for v in outs:
             self.defs[v.atom] = (let, atoms)  # type: ignore[index]
+        known = range_of(let.op.name, atoms, self.ranges)
+        if known is not None:
+            self.ranges = {**self.ranges, outs[0].atom: known}
         self.note_uses(let, outs)
         return outs
 
@@ -175,6 +181,9 @@ class Simplifier(Rewriter):
         folded = fold(let, atoms)
         if folded is not None:
             return [Value(folded)]
+        known = decided(let.op.name, atoms, self.ranges)
+        if known is not None:
+            return [value(known)]
         for pattern in patterns().get(let.op.name, ()):
             found = match(pattern, atoms, self)
             if found is not None:
