@@ -26,6 +26,7 @@ from ..ops.scalar import and_, ge, gt, lt, maximum
 from ..ops.while_ import while_
 from .activity import carried
 from .ad import Back, Take, Tangent, tangent_or_zero
+from .decisions import Kept, inside, note
 from .joint import Joint, make_joint
 from .keep import LOOP, REDO, known
 from .loop import SPARE, pull_view
@@ -107,6 +108,10 @@ class Stack:
     def __init__(self, view: Loop, room: int) -> None:
         self.view, self.room = view, room
 
+    def decided(self) -> list[Kept]:
+        types = [(v.hint, Type(a.type.dtype, (self.room, *a.shape))) for v, a in zip(self.view.carries, self.view.init)]
+        return [Kept(name, t, "snapshots of what the loop carries") for name, t in types]
+
     def empty(self) -> tuple[Value, ...]:
         """With the initial values, before step 0, as the only snapshot."""
         rows = [Value(zero_of(Type(v.dtype, (self.room, *v.shape)))) for v in self.view.init]
@@ -156,8 +161,10 @@ def pull_binomial(view: Loop, want: Sequence[bool]) -> tuple[Sequence[Value], Ba
     state = [k for k in range(c) if carries[k]]
     consts = [k for k in range(len(view.consts)) if want[2 + c + k]]
     active = [False, *carries, *want[2 + c :]]
-    joint = make_joint(view.body, active, state, (), [1 + c + k for k in consts], partial(known, LOOP, view))
+    gathered = [1 + c + k for k in consts]
+    joint, inner = inside(lambda: make_joint(view.body, active, state, (), gathered, partial(known, LOOP, view)))
     stack = Stack(view, max(1, view.policy[1]))  # type: ignore[index]
+    note(f"for {view.index.hint}", "binomial", stack.decided(), inner)
     first = stack.descend(size(combine(n, 1, -1)), stack.empty())
     last = stack.advance(size(n), first)
 

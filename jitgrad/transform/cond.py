@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..ir.build import Value, again
@@ -22,6 +23,7 @@ from .access import root_of
 from .activity import active_results
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_zero
 from .cut import INFINITE
+from .decisions import Decision, Kept, inside, note, reason
 from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
 from .keep import write_checks
 from .remember import Question, Split, cheapest, emitter, split
@@ -68,19 +70,26 @@ class Side:
 
     @staticmethod
     def of(args: Sequence[Value], joint: Joint, want: Sequence[Atom], without: Sequence[Var] = ()) -> Side:
+        return Side(args, joint, cheapest(split(Side.question(joint, want, without))), tuple(want))
+
+    @staticmethod
+    def question(joint: Joint, want: Sequence[Atom], without: Sequence[Var]) -> Question:
         """`without`: captured arrays that the return sweep does not have."""
         sizes = set(joint.primal)
         storable = lambda t: set(type_vars(t)) <= sizes
         free = [p for p in joint.primal if p not in without]
         carried = (*joint.bars, *[r.after for r in joint.restored])
         given = [r for r in joint.primal_results if isinstance(r, Var)]
-        q = Question.of(joint.fn, carried, free, want, storable, joint.restored, given)
-        return Side(args, joint, cheapest(split(q)), tuple(want))
+        return Question.of(joint.fn, carried, free, want, storable, joint.restored, given)
 
     @property
     def more(self) -> list[Var]:
         """What is remembered and is not a result of the branch."""
         return [v for v in self.way.saved if v not in self.joint.primal_results]
+
+    def decided(self) -> list[Kept]:
+        question = self.question(self.joint, self.want, ())
+        return [Kept(v.hint, self.outer(v.type), reason(v, question, self.way)) for v in self.more]
 
     def outer(self, t: Type) -> Type:
         return swap_type(t, dict(self.env()))
@@ -136,10 +145,14 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
         for (_, _, flags), mine in zip(branches, args, strict=True)
     ]
     sides: Sequence[Side] = []
+    inner: list[Decision] = []
     for (fn, values, flags), rows, accs in zip(branches, on, gathered, strict=True):
-        joint = make_joint(fn, flags, (), rows, accs)
+        joint, within = inside(partial(make_joint, fn, flags, (), rows, accs))
         sides = [*sides, Side.of(values, joint, joint.new_bars)]
+        inner += within
     sides, put = restoring(sides, args)
+    if inner or any(s.more for s in sides):
+        note("if", sides[0].way.way, [k for s in sides for k in s.decided()], tuple(inner))
     outs, more = forward(let, ins, sides)
 
     def back(gs: Sequence[Tangent], take: Take) -> dict[int, Tangent]:

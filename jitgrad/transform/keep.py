@@ -14,7 +14,7 @@ from typing import Any
 
 from ..ir.build import Value, bind, size, trace_open, value
 from ..ir.core import I64, Atom, Size, Type, Var, dim_of, swap_dim, swap_type, type_vars
-from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols
+from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols, trips
 from ..ir.walk import effectful, widen
 from ..ops.index import get, put
 from ..ops.loop import Loop, loop
@@ -22,6 +22,7 @@ from ..ops.while_ import While
 from .access import Finals, assuming, chain_of, facts, integers
 from .ad import Tangent, push_fn, suggest
 from .cut import INFINITE
+from .decisions import Kept, reason
 from .joint import Joint, make_joint, put_back, undoable
 from .remember import Question, Split, cheapest, dependents, emitter, split
 
@@ -208,6 +209,20 @@ class Keeper:
         self.more = [v for v in way.saved if v not in have]
         places_of = {**have, **{v: len(self.view.rows) + k for k, v in enumerate(self.more)}}
         self.row_of = {v: places_of[v] for v in way.saved}
+
+    def decided(self) -> list[Kept]:
+        """What is remembered and why, in the terms of the program around the loop."""
+        names = {p: v.atom for p, v in zip(self.places.consts, self.view.consts, strict=True)}
+        rows = () if self.kind is WHILE else (self.count(),)
+        question = self.places.question(self.want)
+        found = []
+        for v in self.more:
+            t = swap_type(self.places.stored(v.type) or v.type, names)
+            found.append(Kept(v.hint, Type(t.dtype, (*rows, *t.shape)), reason(v, question, self.way)))
+        return found
+
+    def count(self) -> DimLike:
+        return trips(dim_of(self.view.lo.atom), dim_of(self.view.hi.atom), 1)
 
     def forward(self) -> tuple[Any, Any, Any]:
         """The loop: its last carries, its count (of a while), its rows and then those that are remembered."""

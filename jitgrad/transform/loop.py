@@ -23,6 +23,7 @@ from ..ir.core import Let
 from ..ops.loop import Loop
 from .activity import carried
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, tangent_or_zero
+from .decisions import inside, note
 from .joint import UNDO, Restore, make_joint, put_back
 from .keep import LOOP, WHILE, Kind, bind_step, kept, known, undone
 
@@ -67,7 +68,10 @@ def pull_view(kind: Kind, view: Any, want: Sequence[bool]) -> tuple[Sequence[Val
     rows = [k for k in range(c, len(out_on)) if out_on[k]]
     consts = [p + c + k for k in range(len(view.consts)) if want[h + c + k]]
     active = [*[False] * p, *carries, *want[h + c :]]
-    keep = kept(kind, view, make_joint(view.body, active, state, rows, consts, partial(known, kind, view)))
+    joint, inner = inside(lambda: make_joint(view.body, active, state, rows, consts, partial(known, kind, view)))
+    keep = kept(kind, view, joint)
+    name = f"for {view.index.hint}" if kind is LOOP else "while"
+    note(name, keep.way.way, keep.decided(), inner, each=kind is WHILE)
     last, middle, all_rows = keep.forward()
     n_rows = len(view.rows)
     outs = (*last, *middle, *all_rows[:n_rows])
