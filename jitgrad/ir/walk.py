@@ -11,11 +11,16 @@ from .core import Fn, Let, Var, atom_of, swap_type, type_vars, vars_of
 from .dims import Sym, symbols
 
 
+def inputs(let: Let) -> list[Var]:
+    """The variables that a statement needs, in its arguments and in its types (not its own results), in their order.
+    Whoever writes statements goes by this: the order of a set differs from process to process."""
+    mentioned = [v for a in let.args for v in vars_of(a)] + [v for o in let.outs for v in type_vars(o.type)]
+    return [v for v in dict.fromkeys(mentioned) if v not in let.outs]
+
+
 def uses(let: Let) -> set[Var]:
-    """The variables that a statement needs: in its arguments and in its types (not its own results)."""
-    used = {v for a in let.args for v in vars_of(a)}
-    used |= {v for o in let.outs for v in type_vars(o.type)}
-    return used - set(let.outs)
+    """The same as a set."""
+    return set(inputs(let))
 
 
 def result_vars(fn: Fn) -> set[Var]:
@@ -116,5 +121,5 @@ def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> 
     return out, tuple(map(Value, every))
 
 
-__all__ = ["atom_of", "definitions", "effectful", "everywhere", "map_fns", "needed", "result_vars", "size_symbols"]
+__all__ = ["atom_of", "definitions", "effectful", "everywhere", "inputs", "map_fns", "needed", "result_vars", "size_symbols"]
 __all__ += ["use_counts", "used_in", "uses", "widen"]

@@ -86,7 +86,7 @@ def _in_a_loop(
     args: Sequence[Atom], env: dict[Var, Atom], batched: set[Var], n: DimLike, write: Callable[[dict[Var, Atom]], Sequence[Value]]
 ) -> Sequence[Value]:
     """The statement for each row on its own."""
-    used = {v for a in args for v in vars_of(a)}
+    used = dict.fromkeys(v for a in args for v in vars_of(a))
 
     def step(i: Value) -> tuple[Value, ...]:
         row = {v: (_row(Value(env[v]), i).atom if v in batched else env[v]) for v in used}

@@ -30,7 +30,7 @@ from typing import Any
 
 from ..ir.build import Value, again, read
 from ..ir.core import Atom, Fn, Let, Type, Var, vars_of
-from ..ir.walk import definitions, uses
+from ..ir.walk import definitions, inputs, uses
 from ..ops.index import get
 from .access import Finals
 from .cut import INFINITE, vertex_cut
@@ -299,12 +299,12 @@ def emitter(fn: Fn, env: Env, way: Split | None = None) -> Callable[[Any], Value
     way = way or Split()
     defs = definitions(fn)
 
-    def needed_for(v: Var) -> set[Var]:
+    def needed_for(v: Var) -> list[Var]:
         if v in way.stand:
-            return set(vars_of(way.stand[v]))
+            return list(vars_of(way.stand[v]))
         if v in way.reads:
-            return {way.reads[v][0], *[x for a in way.reads[v][1] for x in vars_of(a)]}
-        return uses(defs[v])
+            return [way.reads[v][0], *[x for a in way.reads[v][1] for x in vars_of(a)]]
+        return inputs(defs[v])
 
     def write(v: Var) -> None:
         if v in way.stand:
@@ -324,7 +324,7 @@ def emitter(fn: Fn, env: Env, way: Split | None = None) -> Callable[[Any], Value
             u = todo[-1]
             missing = [] if u in env else [a for a in needed_for(u) if a not in env]
             if missing:
-                todo += missing
+                todo += reversed(missing)
                 continue
             todo.pop()
             if u not in env:

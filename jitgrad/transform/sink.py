@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ir.build import again, read, replay, trace
 from ..ir.core import Absent, Atom, Fn, Let, Lit, Var, absent, type_vars
-from ..ir.walk import effectful, result_vars, uses
+from ..ir.walk import effectful, inputs, result_vars, uses
 from ..ops.cond import Cond
 from ..ops.loop import Loop
 from .ad import members
@@ -100,7 +100,7 @@ def _taken(c: Let, k: int, old: Sequence[int], new: Sequence[Var], moved: Sequen
     """The branch, and what moved into it."""
     fn, args = _branch(c, k)
     made = {*c.outs, *[o for let in moved for o in let.outs]}
-    more = dict.fromkeys(v for let in moved for v in uses(let) if v not in made)
+    more = dict.fromkeys(v for let in moved for v in inputs(let) if v not in made)
     extra = [v for v in more if v not in args]
 
     def write(*xs: Any) -> tuple[Any, ...]:
