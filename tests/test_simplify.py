@@ -144,3 +144,16 @@ def test_both_partials_of_a_quotient_share_one_reciprocal() -> None:
     assert show(shorter).count("div(") == 2 and "div(1.0" in show(shorter)
     args = (3.0, 0.7, 1.1)
     np.testing.assert_allclose(interp(shorter, *args), (1.1 / 0.7, -3.0 / 0.7**2 * 1.1), rtol=1e-14)
+
+
+def test_a_slice_that_is_the_whole_axis_is_written_so() -> None:
+    def f(x: Value, z: Value) -> Any:
+        part = get(x, value(0), size(N), value(1), value(2), spec="ss", steps=(1, 1))
+        return part, put(z, sum_(part, (1,)), value(0), size(N), value(0), spec="si", steps=(1,))
+
+    fn = program(f, MATRIX, MATRIX)
+    short = verify(simplify(fn))
+    assert [let.attrs["spec"] for let in short.lets if "spec" in let.attrs] == [":s", ":i"]
+    args = [np.random.default_rng(k).normal(size=(5, 5)) for k in (1, 2)]
+    for have, want in zip(interp(short, *args), interp(fn, *args), strict=True):
+        np.testing.assert_array_equal(have, want)

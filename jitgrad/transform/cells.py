@@ -13,7 +13,7 @@ from ..ir.build import Value, apply, size
 from ..ir.core import OPS, Atom, Let, Lit, Type, Var, dim_of
 from ..ir.dims import DimLike
 from ..ops.array import broadcast, cast, reshape, transpose, zeros_like
-from ..ops.index import axes_of, get, put
+from ..ops.index import axes_of, get, notation, put
 from ..ops.reduce import kept
 
 Rule = Callable[[Any, Let, Sequence[Value]], Value | None]
@@ -36,6 +36,25 @@ def whole(a: Value, index: Sequence[Atom], attrs: Any) -> bool:
         ax.letter == ":" or (ax.letter == "s" and ax.step == 1 and dim_of(ax.args[0]) == 0 and dim_of(ax.args[1]) == d)
         for ax, d in zip(axes, a.shape, strict=True)
     )
+
+
+def spelled(first: int, rule: Rule) -> Rule:
+    """The rule, for an index (from argument `first` on) in which a slice that is the whole axis is written `:`."""
+
+    def shorter(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
+        axes = axes_of(let.attrs["spec"], let.attrs.get("steps", ()), ins[first:])
+        is_whole = [
+            ax.letter == "s" and ax.step == 1 and dim_of(ax.args[0].atom) == 0 and dim_of(ax.args[1].atom) == d
+            for ax, d in zip(axes, ins[0].shape, strict=True)
+        ]
+        if not any(is_whole):
+            return rule(rw, let, ins)
+        spec = "".join(":" if w else ax.letter for ax, w in zip(axes, is_whole, strict=True))
+        steps = tuple(ax.step for ax, w in zip(axes, is_whole, strict=True) if ax.letter == "s" and not w)
+        index = [a for ax, w in zip(axes, is_whole, strict=True) if not w for a in ax.args]
+        return apply(let.op.name, *ins[:first], *index, hint=let.outs[0].hint, **notation(spec, steps, index))
+
+    return shorter
 
 
 def _get(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
@@ -235,9 +254,9 @@ def _matmul(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
 
 
 CELLS: dict[str, Rule] = {
-    "get": _get,
-    "put": _put,
-    "add_at": _add_at,
+    "get": spelled(1, _get),
+    "put": spelled(2, _put),
+    "add_at": spelled(2, _add_at),
     "sum": _sum,
     "transpose": _transpose,
     "reshape": _reshape,
