@@ -91,7 +91,7 @@ class Writer:
         return f"np.where({self.vector(0)} > {self.scalar(0)}, {self.vector(0)}, {self.vector(0)} * 0.5)"
 
     def condition(self) -> str:
-        tests = [f"{self.scalar(1)} > {self.scalar(0)}", f"{self.cell()} < {self.scalar(0)}", "0.1 < " + self.scalar(0) + " < 0.9"]
+        tests = [f"{self.scalar(1)} > {self.scalar(0)}", f"{self.cell()} < {self.scalar(0)}", f"0.1 < {self.scalar(0)} < 0.9"]
         tests += [f"{i} % 2 == 0" for i in self.loops] + [f"{i} > 1" for i in self.loops]
         first = self.choose(tests)
         if self.maybe(4):
@@ -246,10 +246,10 @@ class Dual:
         return Dual(v, slope * self.e if slope else 0.0)
 
     # fmt: off
-    def __add__(self, z): z = dual(z); return Dual(self.v + z.v, self.e + z.e)
-    def __sub__(self, z): z = dual(z); return Dual(self.v - z.v, self.e - z.e)
-    def __mul__(self, z): z = dual(z); return Dual(self.v * z.v, self.e * z.v + self.v * z.e)
-    def __truediv__(self, z): z = dual(z); return Dual(self.v / z.v, (self.e - self.v / z.v * z.e) / z.v)
+    def __add__(self, z): return Dual(self.v + dual(z).v, self.e + dual(z).e)
+    def __sub__(self, z): return Dual(self.v - dual(z).v, self.e - dual(z).e)
+    def __mul__(self, z): return Dual(self.v * dual(z).v, self.e * dual(z).v + self.v * dual(z).e)
+    def __truediv__(self, z): return Dual(self.v / dual(z).v, (self.e - self.v / dual(z).v * dual(z).e) / dual(z).v)
     def __pow__(self, k): return self.chain(self.v**k, k * self.v ** (k - 1))
     def __radd__(self, z): return dual(z) + self
     def __rsub__(self, z): return dual(z) - self
