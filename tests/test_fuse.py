@@ -373,3 +373,19 @@ def test_which_cells_become_scalars(program: Any, gets: int, writes: int) -> Non
     assert count(inner, "get") == gets
     assert count(inner, "put") + count(inner, "add_at") == writes
     same_meaning(fn, after, np.random.default_rng(1).normal(size=(4, 4)), np.random.default_rng(2).normal(size=4))
+
+
+def checked_in_the_loop(x, s):
+    """Only the check in the loop tells that s[k] exists."""
+
+    def step(j, s, k):
+        check(lt(k, size(N)), "too far")
+        return add_at(s, get(x, j, j), k)
+
+    return up(lambda j, s: step(j, s, size(N) * 2), s, hi=value(2))
+
+
+def test_a_cell_that_is_checked_in_the_loop_stays_there() -> None:
+    fn = fn_of(checked_in_the_loop, MATRIX, VECTOR)
+    after = pipeline.run(fn, ("promote",))
+    assert [let.op.name for let in after.lets] == ["loop"]

@@ -16,6 +16,7 @@ from ..ir.affine import at_least, differ, within
 from ..ir.build import Value, again, replay, trace
 from ..ir.core import OPS, Atom, Fn, Let, Lit, Var, atom_of, swap_atom, vars_of
 from ..ir.dims import combine
+from ..ir.walk import effectful
 from ..ops.loop import Loop
 from .depend import Around, Cell, Look
 
@@ -101,9 +102,9 @@ def _alone(view: Loop, k: int, spot: Spot, around: Around) -> bool:
 
 
 def _exists(view: Loop, k: int, spot: Spot, around: Around) -> bool:
-    """Is there such a cell, also if no iteration runs?"""
+    """Is there such a cell, also if no iteration runs, and before anything in the loop has been checked?"""
     least = at_least(combine(around.dim(view.hi), around.dim(view.lo), -1), around.ranges)
-    if least is not None and least >= 1:
+    if least is not None and least >= 1 and not any(map(effectful, view.body.lets)):
         return True
     names = dict(zip(view.inner, view.consts, strict=True))
     index = [around.dim(swap_atom(a, names)) for a in spot.index]

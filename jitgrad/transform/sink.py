@@ -36,7 +36,7 @@ def _sunk(fn: Fn, c: Let, side: int) -> Fn | None:
     """`side`: the branch that does nothing."""
     results = c.fns[side].results
     known: Known = {o: ABSENT for o, r in zip(c.outs, results, strict=True) if is_absent(r)}
-    if not known or any(effectful(f_let) for f_let in c.fns[side].lets):
+    if not known or effectful(c):
         return None
     at = fn.lets.index(c)
     moved = _movable(fn.lets[at + 1 :], known, set(c.outs) - set(known))
@@ -81,7 +81,7 @@ def _placed(others: Sequence[Let], new: Let) -> list[Let]:
     before: list[Let] = []
     behind: list[Let] = []
     for let in others:
-        if uses(let) & made or (behind and effectful(let)):
+        if uses(let) & made or any(map(effectful, behind)):  # nothing overtakes what may raise
             behind.append(let)
             made |= set(let.outs)
         else:
