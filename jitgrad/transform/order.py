@@ -26,7 +26,11 @@ def overwritten(fn: Fn) -> set[Var]:
 
 
 def _cond(let: Let) -> list[object]:
-    return [a for fn, args in Cond.of(let).branches for p, a in zip(fn.params, args, strict=True) if p in overwritten(fn)]
+    found: list[object] = []
+    for fn, args in Cond.of(let).branches:
+        lost = overwritten(fn)
+        found += [a for p, a in zip(fn.params, args, strict=True) if p in lost]
+    return found
 
 
 _CONSUMES = {
