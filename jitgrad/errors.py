@@ -101,6 +101,10 @@ class NotDifferentiable(TraceError):
     """No derivative exists, or none is known."""
 
 
+class ZeroDerivativeWarning(UserWarning):
+    """A result depends on an argument through comparisons only, so that its derivative is 0."""
+
+
 # ---- the user's line -------------------------------------------------------------------------------------------------
 
 # Frames of these packages are never "the user's line".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from jitgrad.errors import (
     ConcretizationError,
     EscapedError,
     IndexOutOfBounds,
+    JitgradError,
+    UnstableError,
+    ZeroDerivativeWarning,
 )
 from jitgrad.front.trace import Traced, trace_call
 from jitgrad.ir.interp import interp
@@ -386,3 +390,193 @@ def test_exceptions_that_the_branch_handles() -> None:
 
     plain(f)
     plain(f, X + 1)
+
+
+def bisection(a):
+    lo, hi, k = 0.0, 10.0, 0
+    while True:
+        mid = 0.5 * (lo + hi)
+        if hi - lo < 1e-10 or k > 200:
+            break
+        if mid * mid > a:
+            hi = mid
+        else:
+            lo = mid
+        k += 1
+    return mid
+
+
+def test_bisection_has_no_derivative_and_says_so() -> None:
+    plain(bisection, 2.0)
+    with pytest.warns(ZeroDerivativeWarning, match="depends on `a` through comparisons only: its derivative is 0"):
+        traced = trace_call(Gradient(bisection), [2.0])
+    assert run(traced, [2.0]) == (0.0,)
+
+
+# ---- what is refused, and with which words
+
+
+def one_sided(x):
+    if x[0] > 1:
+        y = 2.0
+    return y
+
+
+def grows(x):
+    out = []
+    for i in range(len(x)):
+        out.append(x[i] ** 2)
+    return np.sum(np.array(out))
+
+
+def new_key(x):
+    keep = {}
+    for i in range(len(x)):
+        keep["last"] = x[i]
+    return keep["last"]
+
+
+def returns_none(x):
+    if x[0] > 1:
+        return None
+    return x[0]
+
+
+def shapes(x):
+    if x[0] > 1:
+        y = x
+    else:
+        y = x[1:]
+    return y.sum()
+
+
+def shrinks(x):
+    y = x
+    while y[0] > 0.1:
+        y = y[1:] * 0.5
+    return y[0]
+
+
+def iterates(x):
+    it = iter([1.0, 2.0, 3.0])
+    s = 0.0
+    for i in range(len(x)):
+        s += x[i] * next(it)
+    return s
+
+
+def swapped(x):
+    u, v = x, np.zeros(len(x))
+    for t in range(9):
+        v[0] = u[1]
+        u, v = v, u
+    return x[0] + u[0]
+
+
+REFUSED = [
+    (
+        one_sided,
+        EscapedError,
+        3,
+        """`y` has no value here: it gets a value on one side of an `if` only
+  File "{file}", line {line}, in one_sided
+    return y
+           ^
+  wanted: a variable that has a value on every path
+  got:    `y`, which the program would have to compute on one path and not on another
+  repair: give `y` a value of its final kind before""",
+    ),
+    (
+        grows,
+        ConcretizationError,
+        2,
+        """`out`, a list, grows or shrinks in a loop or branch that is recorded
+  File "{file}", line {line}, in grows
+    for i in range(len(x)):
+  wanted: state of a fixed size: the body is recorded once, however often it runs
+  got:    0 items before, 1 after
+  repair: make it an array of its final size before, and write to its elements""",
+    ),
+    (
+        new_key,
+        ConcretizationError,
+        2,
+        """`keep`, a dict, grows or shrinks in a loop or branch that is recorded
+  File "{file}", line {line}, in new_key
+    for i in range(len(x)):
+  wanted: state of a fixed size: the body is recorded once, however often it runs
+  got:    the new key 'last'
+  repair: give every key a value before""",
+    ),
+    (
+        returns_none,
+        UnstableError,
+        3,
+        """the function returns different kinds of results, depending on values that the program computes
+  File "{file}", line {line}, in returns_none
+    return x[0]
+    ^^^^^^^^^^^
+  wanted: numbers, or arrays of one shape, on every path
+  got:    None on one side of an `if`, a traced float64 on the other
+  repair: return the same kind of result everywhere""",
+    ),
+    (
+        shapes,
+        EscapedError,
+        5,
+        """`y` has no value here: a float64 array of shape (n,) on one side of an `if`, {other}
+  File "{file}", line {line}, in shapes
+    return y.sum()
+           ^
+  wanted: a variable that has a value on every path
+  got:    `y`, which the program would have to compute on one path and not on another
+  repair: give `y` a value of its final kind before""",
+    ),
+    (
+        shrinks,
+        UnstableError,
+        2,
+        """`y` is a float64 array of shape (n,) before the loop and a float64 array of shape (n - 1,) after an iteration
+  File "{file}", line {line}, in shrinks
+    while y[0] > 0.1:
+    ^
+  wanted: a variable of one kind: a number, or an array of one shape
+  got:    a loop that is recorded once, and cannot begin otherwise than it goes on
+  repair: give the variable its final kind before the loop""",
+    ),
+    (
+        iterates,
+        UnstableError,
+        3,
+        """`it`, an iterator, is used in a loop or branch that is recorded
+  File "{file}", line {line}, in iterates
+    for i in range(len(x)):
+    ^
+  wanted: a body that does the same in every iteration: it is recorded once, however often it runs
+  got:    an iterator that is made outside of it, and moves on in each iteration
+  repair: loop over the values themselves, with zip or an index""",
+    ),
+    (
+        swapped,
+        AliasError,
+        5,
+        """`x` may share memory with `v`, which a loop writes
+  File "{file}", line {line}, in swapped
+    return x[0] + u[0]
+           ^^^^
+  wanted: an array of which it is known whether the write reached it
+  got:    `x` is used after the write
+  repair: copy one of the two before it is written: `.copy()`""",
+    ),
+]
+
+
+@pytest.mark.parametrize("f, kind, line, text", REFUSED, ids=lambda v: getattr(v, "__name__", ""))
+def test_refused(f: Any, kind: Any, line: int, text: str) -> None:
+    with pytest.raises(kind) as caught:
+        trace_call(f, [X.copy()])
+    other = "a float64 array of shape (n - 1,) on the other"
+    want = text.format(other=other, file=f.__code__.co_filename, line=f.__code__.co_firstlineno + line)
+    drop = lambda t: [row for row in t.splitlines() if sys.version_info >= (3, 11) or set(row) - {" ", "^"}]
+    assert drop(str(caught.value)) == drop(want)
+    assert isinstance(caught.value, JitgradError)

@@ -23,6 +23,7 @@ from ..ir.build import Value, value
 from ..ops.array import stop
 from ..transform.ad import push_fn, sweep, tangent_or_zero
 from .chosen import Argnums, Chosen, choose, name_of
+from .flat import warn_if_flat
 from .inner import Inner, inner, shown
 
 
@@ -128,6 +129,7 @@ def reverse(inside: Inner, wrt: Sequence[int]) -> tuple[Sequence[Value], Back]:
 
     def back(gs: Mapping[int, Value]) -> dict[int, Value]:
         bars = pulled([gs.get(k) for k in range(len(outs))])
+        warn_if_flat(fn, fn.name, [k for k in wrt if bars[k] is None])
         return {k: tangent_or_zero(bars[k], inside.args[k]) for k in wrt}
 
     return outs, back

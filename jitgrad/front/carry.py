@@ -28,7 +28,7 @@ from .body import Body, new_param
 from .context import current
 from .jumps import HIDDEN, VALUE, is_flag
 from .merge import number, related, zero_like
-from .nest import NUMBERS, alike, is_constant, lifted, put_together, same_leaf, taken_apart, unchanged, words
+from .nest import NUMBERS, alike, held, is_constant, lifted, put_together, same_leaf, taken_apart, unchanged, words
 from .places import UNBOUND, Place, Variable
 from .promote import Operand
 from .scope import Box
@@ -85,6 +85,7 @@ class Carries:
     rows: list[Row] = field(default_factory=list)
     known: dict[Var, Any] = field(default_factory=dict)  # parameters that turned out to be constants: their leaves
     after: dict[Place, Built | None] = field(default_factory=dict)  # None: no value
+    anew: set[int] = field(default_factory=set)  # lists and dicts that are put together anew
     ends: dict[Any, Any] = field(default_factory=dict)
     flags: dict[Any, Row] = field(default_factory=dict)
     reach: dict[Leaf, set[Box]] = field(default_factory=dict)  # the outer arrays that a rebound name may be
@@ -284,6 +285,10 @@ class Carries:
                 parts.append(self._next(p, k, leaf, start, param))
         if not carried and s[0] == "leaf":
             return self._same(e)
+        mine = held(x)
+        if mine & self.anew:
+            raise Unstable(f"`{p.name}` holds a list or dict that another variable holds too")
+        self.anew |= mine
         return self._together(s, parts)
 
     @staticmethod

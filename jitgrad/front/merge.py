@@ -26,7 +26,7 @@ from . import promote
 from .body import Body, adopt, closed, constants, recorded
 from .context import current, here
 from .jumps import HIDDEN, VALUE, is_flag
-from .nest import alike, is_constant, lifted, put_together, same_leaf, taken_apart, words, zero
+from .nest import alike, held, is_constant, lifted, put_together, same_leaf, taken_apart, words, zero
 from .places import UNBOUND, Place, Snapshot, Variable
 from .raising import check_that, raised_by_user
 from .scope import Box
@@ -158,6 +158,7 @@ class Merge:
     b: Side
     rows: list[tuple[Value, Value, str]] = field(default_factory=list)
     merged: dict[tuple[Box, Box], int] = field(default_factory=dict)  # whole boxes that became one: their row
+    anew: set[int] = field(default_factory=set)  # lists and dicts that are put together anew
     made: list[tuple[Box, Box, Box]] = field(default_factory=list)  # a new box, and what it is on the two sides
 
     def write(self) -> None:
@@ -246,8 +247,16 @@ class Merge:
         (xs, s), (zs, t) = taken_apart(x), taken_apart(z)
         if not alike(s, t):
             raise Differs(f"{words(x)} on one side of an `if`, {words(z)} on the other")
+        self._made_anew(x, z)
         parts = [self._leaf(name, u, v) for u, v in zip(xs, zs, strict=True)]
         return lambda outs: put_together(s, [part(outs) for part in parts])
+
+    def _made_anew(self, x: Any, z: Any) -> None:
+        """Lists and dicts that differ on the two sides are new ones afterwards: no other variable may hold them."""
+        mine = held(x) | held(z)
+        if mine & self.anew:
+            raise Differs("it holds a list or dict that another variable holds too")
+        self.anew |= mine
 
     def _leaf(self, name: str, x: Any, z: Any) -> Built:
         if isinstance(x, Array) and isinstance(z, Array):

@@ -79,6 +79,15 @@ def mutable(s: Structure) -> bool:
     return s[0] == "dict" or (s[0] == "sequence" and (s[1] is list or any(map(mutable, s[2]))))
 
 
+def held(x: Any) -> set[int]:
+    """The identities of the lists and dicts in it."""
+    if type(x) is dict:
+        return {id(x)}.union(*map(held, x.values()))
+    if type(x) is list or isinstance(x, tuple):
+        return ({id(x)} if type(x) is list else set()).union(*map(held, x))
+    return set()
+
+
 def same_leaf(x: Any, z: Any) -> bool:
     """The same number or array, however it was come by."""
     if x is z:
@@ -122,5 +131,5 @@ def words(x: Any) -> str:
     return f"a {type(x).__name__}"
 
 
-__all__ = ["NUMBERS", "Structure", "alike", "is_constant", "is_leaf", "lifted", "mutable", "put_together", "same_leaf"]
+__all__ = ["NUMBERS", "Structure", "alike", "held", "is_constant", "is_leaf", "lifted", "mutable", "put_together", "same_leaf"]
 __all__ += ["same_static", "taken_apart", "unchanged", "words", "zero"]

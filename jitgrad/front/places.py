@@ -8,15 +8,16 @@ variable is. A container that grew or shrank is `Grown`: it cannot be recorded.
 from __future__ import annotations
 
 import functools
+import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import BuiltinFunctionType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import ConcretizationError, message
+from ..errors import ConcretizationError, UnstableError, message, raise_at
 from .context import current, line
 from .protocol import Names
 from .standin import StandIn
@@ -124,6 +125,31 @@ class Slot(Keyed):
 Place = Variable | Item | Slot
 
 
+@dataclass(frozen=True)
+class Advancing:
+    """An iterator, which cannot be put back."""
+
+    iterator: Any
+
+
+def position(x: Any) -> Any:
+    """What changes when an iterator moves on; something new each time, where it does not tell."""
+    if isinstance(x, GeneratorType):
+        return x.gi_frame and x.gi_frame.f_lasti, x.gi_frame and id(x.gi_frame)
+    left = operator.length_hint(x, -1)
+    return left if left >= 0 else object()
+
+
+def refuse_iterator(name: str) -> NoReturn:
+    raise_at(
+        UnstableError,
+        f"`{name}`, an iterator, is used in a loop or branch that is recorded",
+        wanted="a body that does the same in every iteration: it is recorded once, however often it runs",
+        got="an iterator that is made outside of it, and moves on in each iteration",
+        repair="loop over the values themselves, with zip or an index",
+    )
+
+
 @dataclass(eq=False)
 class Held:
     """One container, cell or slot that can be reached, and what it held."""
@@ -137,6 +163,8 @@ class Held:
 
     def changed(self) -> Iterator[Place]:
         x, before = self.now(), self.before
+        if isinstance(self.holder, Advancing):
+            return
         if isinstance(self.holder, (Variable, Slot)):
             if x is not before:
                 yield self.holder
@@ -151,13 +179,19 @@ class Held:
         elif x != before:
             self.grown()
 
+    def advanced(self) -> bool:
+        return isinstance(self.holder, Advancing) and position(self.holder.iterator) != self.before
+
     def item(self, k: Any) -> str:
         owner, dot, _ = self.name.rpartition(".__dict__")
         return f"{owner}.{k}" if dot else f"{self.name}[{k!r}]"
 
     def restore(self) -> None:
         x = self.now()
-        if isinstance(self.holder, (Variable, Slot)):
+        if isinstance(self.holder, Advancing):
+            if self.advanced():
+                refuse_iterator(self.name)
+        elif isinstance(self.holder, (Variable, Slot)):
             if x is not self.before:
                 self.holder.put(self.before)
         elif isinstance(x, (list, deque)):
@@ -209,6 +243,8 @@ class Snapshot:
         x = get(cell)
         if id(cell) not in self.but and not name.startswith("_jg"):
             self.held.append(Held(name, Variable(name, cell), x))
+        if isinstance(x, Iterator) and depth == MAX_DEPTH and not isinstance(x, StandIn):
+            self.held.append(Held(name, Advancing(x), position(x)))
         self._reach(x, name, depth)
 
     def _reach(self, x: Any, name: str, depth: int) -> None:
