@@ -315,3 +315,14 @@ def bubble_sort(x):
             if a[j] > a[j + 1]:
                 a[j], a[j + 1] = a[j + 1], a[j]
     return a[0] + 2 * a[3]
+
+
+@case(VECTOR, 0.9, second=True)
+def bounds_that_are_computed(b, c):
+    """Cells are written again by later iterations of the outer loop, in an inner loop whose length is not affine."""
+    b = b.copy()
+    n = len(b)
+    for i in range(n):
+        for q in range(max(0, i - 1), min(n, i + 2)):
+            b[q] = np.sin(b[q]) * c
+    return np.sum(b * b)

@@ -204,8 +204,9 @@ def with_finals(q: Question, finals: Sequence[Finals]) -> Split:
             if let.op.name == "put" and let.outs[0] in f.place and isinstance(let.args[1], Var) and f.safe_value(let):
                 reads[let.args[1]] = (let.outs[0], let.args[2:])
             taken = [a for a in let.args if isinstance(a, Var) and a in f.place]
-            if taken and let.outs[0] not in f.place and not all(f.safe_use(let, a) for a in taken):
-                unsafe |= set(let.outs)
+            others = {o for o in let.outs if o not in f.place}  # a loop that writes the array may have rows as well
+            if taken and others and not all(f.safe_use(let, a) for a in taken):
+                unsafe |= others
     versions = frozenset(v for f in finals for v in f.place)
     return Split((), versions, reads, gone=frozenset(unsafe - set(reads)), way="final")
 
