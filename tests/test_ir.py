@@ -144,7 +144,7 @@ def test_a_value_is_no_number_and_has_no_truth() -> None:
 
 
 def test_outside_of_a_trace_there_is_nothing_to_write_to() -> None:
-    with pytest.raises(InternalError, match="outside of a trace"):
+    with pytest.raises(EscapedError, match="outside of its trace"):
         bind(OPS["sin"], value(1.0))
 
 
