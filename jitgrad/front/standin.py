@@ -58,6 +58,15 @@ class StandIn:
             raise AttributeError(f"{describe(self)} has no attribute {name!r}")
         raise_at(Unsupported, f"`.{name}` of an array is not supported", got=describe(self))
 
+    @property
+    def _numba_type_(self) -> Any:
+        """Asked for by compiled functions, where they are called by code that is not rewritten."""
+        refuse_number(
+            self,
+            "a function compiled by Numba is called on a traced value",
+            repair="call it from a function whose source can be read: there its Python is traced",
+        )
+
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         refuse_number(self, "NumPy asks for the numbers of an array")
 
