@@ -30,7 +30,8 @@ PASSES: dict[str, Pass] = {
 BEFORE = ("simplify", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
-    "simplify", "hoist", "combine", "promote", "forget", "simplify", "fuse", "sink", "combine", "simplify", "upwards", "order",
+    "simplify", "hoist", "combine", "order", "promote", "forget", "simplify", "fuse", "sink", "combine", "simplify", "upwards",
+    "order",
 )  # fmt: skip
 
 

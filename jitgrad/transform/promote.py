@@ -87,12 +87,16 @@ def _touching(view: Loop, k: int) -> list[Let]:
 
 
 def _alone(view: Loop, k: int, spot: Spot, around: Around) -> bool:
-    """Does everything else happen to other cells, and nobody take the array whole?"""
+    """Does everything else happen to other cells, nobody take the array whole, and nobody read what it was before a write?"""
     look = Look({view.carries[k]}, dict(around.ranges))
     cell: Cell = tuple(around.dim(a) for a in spot.index)
+    latest = {view.carries[k]}
     for let in _touching(view, k):
-        known = len(look.found)
+        known, arrays = len(look.found), set(look.arrays)
+        if arrays & {a for a in let.args if isinstance(a, Var)} != latest:
+            return False
         look.statements([let], dict(around.names))
+        latest = look.arrays - arrays or latest
         if let in spot.lets:
             continue
         if not all(x.cell is not None and differ(x.cell, cell, look.ranges) for x in look.found[known:]):
