@@ -10,7 +10,7 @@ import pytest
 
 import jitgrad as jg
 from jitgrad.emit.cpu import compile_fn
-from jitgrad.ir.build import Value, trace, value
+from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import I64, Fn, Var
 from jitgrad.ir.interp import interp
 from jitgrad.ir.parse import parse
@@ -23,7 +23,7 @@ from jitgrad.transform import pipeline
 from jitgrad.transform.ad import vjp
 from jitgrad.transform.checkpoint import binomial_split
 
-from .constructs import SCALAR, VECTOR, N, size, whole
+from .constructs import SCALAR, VECTOR, N, whole
 
 POLICIES = [("every", 1), ("every", 3), ("every", 50), ("binomial", 1), ("binomial", 2), ("binomial", 4), ("redo",)]
 policies = pytest.mark.parametrize("policy", POLICIES, ids=str)
