@@ -20,10 +20,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..errors import AliasError, UnstableError, raise_at
+from ..errors import UnstableError, raise_at
 from ..ir.build import Value
 from ..ir.core import Type, Var
 from . import promote
+from .alias import Leaf, aliases, may_be
 from .body import Body, new_param
 from .context import current
 from .jumps import HIDDEN, VALUE, is_flag
@@ -35,7 +36,6 @@ from .scope import Box
 from .size import known, same
 from .standin import Array, Scalar, StandIn
 
-Leaf = tuple[Any, int]
 Built = Callable[[Sequence[Value]], Any]
 WIDE = ("f64", "i64", "bool")
 
@@ -140,7 +140,7 @@ class Carries:
         self.ends = {p.key: p.get() for p in self.entry}
         for p, e in self.entry.items():
             self.after[p] = self._leave(p, e, self.ends[p.key])
-        self._aliases()
+        aliases(self)
 
     def _leave(self, p: Place, e: Any, x: Any) -> Built | None:
         begin = self.begin[p.key]
@@ -220,10 +220,13 @@ class Carries:
         return self._together(s, [self._constant(leaf) or self._output(p, leaf, None) for leaf in leaves])
 
     def _constant(self, x: Any) -> Built | None:
-        outside = isinstance(x, Array) and self._outside(x.box)
+        outside = isinstance(x, Array) and self.outside(x.box)
         return (lambda outs: x) if outside or (is_constant(x) and not isinstance(x, Array)) else None
 
-    def _outside(self, box: Box) -> bool:
+    def again(self) -> NoReturn:
+        raise Again
+
+    def outside(self, box: Box) -> bool:
         parent = self.body.boxes.parent
         return parent is not None and parent.has(box)
 
@@ -322,7 +325,7 @@ class Carries:
         def build(outs: Sequence[Value]) -> Array:
             scope = current().scope
             made = Box(outs[row], hint)
-            may = {m for b in boxes for m in self._may(b) if scope.has(m)}
+            may = {m for b in boxes for m in may_be(self, b) if scope.has(m)}
             made.link(may)
             for other, theirs in self.made:
                 if any(related(b, c) for b in theirs for c in boxes):
@@ -331,83 +334,6 @@ class Carries:
             return Array(made)
 
         return build
-
-    # -- arrays that names hand on
-
-    def _may(self, box: Box) -> set[Box]:
-        """The outer arrays that a box of the body may be, in some iteration."""
-        if box in self.fresh:
-            return self.reach[self.fresh[box]]
-        handed = (m for b in box.may if b in self.fresh for m in self.reach[self.fresh[b]])
-        return {b for b in (box, *box.may) if self._outside(b)} | set(handed)
-
-    def _aliases(self) -> None:
-        """What each rebound name may be, over all iterations; and whether that was known when the body was recorded."""
-        if not self.fresh:
-            return self._poisoned()
-        ends = {leaf: self._end(leaf) for leaf in self.fresh.values()}
-        self.reach = {leaf: {b for b in box.may if self._outside(b)} for box, leaf in self.fresh.items()}
-        for _ in self.fresh:
-            for leaf, box in ends.items():
-                if box is not None:
-                    self.reach[leaf] = self.reach[leaf] | self._may(box)
-        self._held_twice(ends)
-        boxes = self.body.boxes
-        for box, leaf in self.fresh.items():
-            used = {o for o in self.reach[leaf] if o in boxes.entry}
-            if box in boxes.written:
-                for o in self.reach[leaf]:
-                    boxes.poison.setdefault(o, f"`{o.name}` may share memory with `{box.name}`, which a loop writes")
-                if used:
-                    self._refuse(box, next(iter(used)))
-            for o in used & boxes.written.keys():
-                self._refuse(o, box)
-        self._poisoned()
-        return None
-
-    def _end(self, leaf: Leaf) -> Box | None:
-        x = self.ends[leaf[0]]
-        end = taken_apart(x)[0][leaf[1]] if x is not UNBOUND else None
-        return end.box if isinstance(end, Array) else None
-
-    def _held_twice(self, ends: dict[Leaf, Box | None]) -> None:
-        """Two names that end an iteration with one array begin the next with it."""
-        if not any(b in self.body.boxes.written for b in self.fresh):
-            return
-        held = [(leaf, b) for leaf, b in ends.items() if b is not None]
-        found = {
-            frozenset((u, v))
-            for k, (u, b) in enumerate(held)
-            for v, c in held[:k]
-            if (b is c or c in b.may) and frozenset((u, v)) not in self.plan.linked
-        }
-        if found:
-            self.plan.linked |= found
-            raise Again
-
-    def _poisoned(self) -> None:
-        """What a write in one iteration may have changed is read in the next."""
-        boxes = self.body.boxes
-        for b, why in boxes.poison.items():
-            if b in boxes.entry:
-                raise_at(
-                    AliasError,
-                    why,
-                    self.body.where,
-                    wanted="an array of which it is known whether the write reached it",
-                    got=f"`{b.name}` is used in every iteration, also after the write",
-                    repair="copy one of the two before the loop: `.copy()`",
-                )
-
-    def _refuse(self, written: Box, used: Box) -> None:
-        raise_at(
-            AliasError,
-            f"the loop writes to `{written.name}` and uses `{used.name}`: in some iteration they may be one array",
-            self.body.where,
-            wanted="an array of which it is known whether the write reached it",
-            got=f"`{used.name}` is used in the loop",
-            repair="copy one of the two before the loop: `.copy()`",
-        )
 
     # -- outside again
 
