@@ -26,7 +26,7 @@ from .size import same
 
 MAX_CONSTANT = 4096  # elements of a NumPy array that is written into the program number by number
 
-NAME_OF = {np.dtype(t): name for name, t in NUMPY.items()}
+NAME_OF: dict[np.dtype[Any], str] = {np.dtype(t): name for name, t in NUMPY.items()}
 PYTHON = {"bool": False, "i64": 0, "f64": 0.0}  # the Python number that a weak operand stands for
 
 

@@ -317,8 +317,8 @@ def _test(ready: Ready, names: Names, test: Callable[[], Any], flagged: bool) ->
             _refuse_test(f"`{next(iter(asked.boxes.written)).name}` is written")
     finally:
         trace.record_sizes = before
-        for p, x in entry:
-            p.put(x)
+        for place, x in entry:
+            place.put(x)
         ready.carries.made.clear()
     fn, captured = closed(asked.writing, [p.atom for p in params], [result], "test", constants(asked, ready.boxes))  # type: ignore[misc]
     return fn, captured, isinstance(answer, Scalar)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..errors import ConcretizationError, TraceError, raise_at
@@ -119,7 +120,7 @@ def empty(course: Course) -> bool:
 def _raise_if_run(course: Course, e: Raises) -> None:
     if runs(course):
         raise e.cause
-    none = Scalar(size(course.length)) <= 0
+    none: Any = Scalar(size(course.length)) <= 0  # type: ignore[operator]  # (installed by `dispatch`)
     check_that(none if isinstance(none, Scalar) else Scalar(value(none)), e.cause)
 
 
@@ -154,7 +155,7 @@ def _each(names: Names, items: Iterable[Any], body: Body) -> None:
             too_long("`for`")
         left = names.left()
         if isinstance(left, Scalar):
-            _unless(left, names, lambda item=item: body(boxed_result(item)))
+            _unless(left, names, partial(body, boxed_result(item)))
         elif left:
             return
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import EscapedError, InternalError, raise_at
 from .core import (
@@ -34,6 +34,8 @@ from .core import (
     vars_of,
 )
 from .dims import Dim, DimLike, low, opaque, symbols
+
+S = TypeVar("S", bound="Scope")
 
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
 
@@ -122,7 +124,7 @@ def tracing() -> bool:
 
 
 @contextmanager
-def entered(scope: Scope) -> Iterator[Scope]:
+def entered(scope: S) -> Iterator[S]:
     token = _scope.set(scope)
     try:
         yield scope
