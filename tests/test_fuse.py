@@ -389,3 +389,16 @@ def test_a_cell_that_is_checked_in_the_loop_stays_there() -> None:
     fn = fn_of(checked_in_the_loop, MATRIX, VECTOR)
     after = pipeline.run(fn, ("promote",))
     assert [let.op.name for let in after.lets] == ["loop"]
+
+
+def test_an_array_computed_anew_in_an_inner_loop_is_not_merely_read() -> None:
+    """The order of the outer iterations matters: each hands b on through `b + 0.1 x`, which is no write to a cell."""
+
+    def f(x: Value) -> Any:
+        def outer(i: Value, b: Value) -> Value:
+            return loop(value(0), i, lambda k, b: put((b + 0.1 * x) * b, get(x, i), k), b, hints=("k", "b"))[0]
+
+        return loop(value(0), size(N), outer, x, hints=("i", "b"), reverse=True)[0]
+
+    fn = trace(f, [Var(Type("f64", (N,)), "x")], "f")
+    assert all(let.attrs["reverse"] for let in upwards(fn).lets if let.op.name == "loop")

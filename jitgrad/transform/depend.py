@@ -126,7 +126,7 @@ def _loop(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
     index = f.symbol(swap_dim(dim_of(view.lo), env), swap_dim(dim_of(view.hi), env))
     inner = {view.index: atom_of(index), **_integers(view.inner, view.consts, env)}
     _body(f, view.body, [view.body.params[k - 1] for k in touched], inner)
-    f.arrays |= {let.outs[k - 2] for k in touched if k - 2 < view.count}
+    _handed_on(f, let, [(k - 2, view.nexts[k - 2]) for k in touched if 0 <= k - 2 < view.count])
 
 
 def _while(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
@@ -134,7 +134,12 @@ def _while(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
     for fn in (view.test, view.body):
         inner = _integers(fn.params[view.count :], view.consts, env)
         _body(f, fn, [fn.params[k] for k in touched], inner)
-    f.arrays |= {let.outs[k] for k in touched if k < view.count}
+    _handed_on(f, let, [(k, view.nexts[k]) for k in touched if k < view.count])
+
+
+def _handed_on(f: Look, let: Let, nexts: Sequence[tuple[int, Atom]]) -> None:
+    """What a loop leaves of an array is that array only if every iteration hands it on: else it is computed anew."""
+    f.arrays |= {let.outs[k] for k, r in nexts if r in f.arrays}
 
 
 def _cond(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:

@@ -152,7 +152,7 @@ def undoable(
         before = out[end + 1 : len(fn.results) : 2]
         paired = {a: u for (a, _), u in zip(joint.pairs, before, strict=True) if isinstance(a, Var)}
         stand = undo.stand(args[n:], paired)
-        kept[:] = [j for j, (_, c) in enumerate(chains) if c.carry in stand]
+        kept[:] = [j for j, (_, c) in enumerate(chains) if all(v in stand for v in c.versions)]
         pairs = [(values[v], stand[v]) for j in kept for v in chains[j][1].versions]
         return (*out[: len(fn.results)], *[x for pair in pairs for x in pair])
 
