@@ -65,10 +65,10 @@ def check(text: str, small: bool, seed: int) -> None:
         want = value(f, args)
         if want is None or Matcher.of(traced).refuses(args):
             continue
-        np.testing.assert_allclose(interp(traced.fn, *copies(args))[0], want, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(interp(traced.fn, *copies(args), *traced.captured)[0], want, rtol=1e-9, atol=1e-11)
         r = np.random.default_rng(seed)
         dots = [r.standard_normal(np.shape(args[k]))[()] for k in FLOATS]
-        have = sum(np.sum(g * d) for g, d in zip(interp(fn, *copies(args)), dots))
+        have = sum(np.sum(g * d) for g, d in zip(interp(fn, *copies(args), *gradient.captured), dots))
         np.testing.assert_allclose(have, derivative(on_duals, args, dots)[1], rtol=1e-7, atol=1e-8)
 
 
