@@ -250,7 +250,7 @@ class Snapshot:
     def _reach(self, x: Any, name: str, depth: int) -> None:
         if isinstance(x, (*ATOMS, Unbound)) or depth == 0 or id(x) in self.seen:
             return
-        if type(x).__module__.partition(".")[0] == "jitgrad":
+        if str(type(x).__module__).partition(".")[0] == "jitgrad":  # (a class may have a slot of that name)
             return
         self.seen.add(id(x))
         if isinstance(x, (list, deque)):
