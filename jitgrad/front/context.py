@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     HIDDEN_PACKAGES,
-    EscapedError,
     IndexOutOfBounds,
     JitgradError,
     NoSource,
     ShapeError,
     listener,
-    raise_at,
 )
 from ..ir import build
 from ..ir.core import Where
@@ -101,13 +99,7 @@ def tracing() -> bool:
 def current() -> Trace:
     trace = _trace.get()
     if trace is None:
-        raise_at(
-            EscapedError,
-            "a traced value is used outside of its trace",
-            wanted="values that stay in the function that is traced, and in its thread",
-            got="one that was stored elsewhere, or given to another thread",
-            repair="return it",
-        )
+        build.refuse_outside()
     return trace
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..errors import EscapedError, InternalError, raise_at
 from .core import (
@@ -106,16 +106,21 @@ class Scope:
         return swap_type(t, self.names)
 
 
+def refuse_outside() -> NoReturn:
+    """There is no trace in this thread."""
+    raise_at(
+        EscapedError,
+        "a traced value is used outside of its trace",
+        wanted="values that stay in the function that is traced, and in its thread",
+        got="one that was stored elsewhere, or given to another thread",
+        repair="return it",
+    )
+
+
 def current() -> Scope:
     scope = _scope.get()
     if scope is None:
-        raise_at(
-            EscapedError,
-            "a traced value is used outside of its trace",
-            wanted="values that stay in the function that is traced, and in its thread",
-            got="one that was stored elsewhere, or given to another thread",
-            repair="return it",
-        )
+        refuse_outside()
     return scope
 
 

@@ -202,10 +202,6 @@ def type_vars(t: Type) -> Iterator[Var]:
     return (s for d in t.shape for s in symbols(d) if isinstance(s, Var))
 
 
-def type_syms(t: Type) -> Iterator[Sym]:
-    return (s for d in t.shape for s in symbols(d) if isinstance(s, Sym))
-
-
 def swap_dim(d: DimLike, env: Mapping[Any, Atom]) -> DimLike:
     return substitute(d, lambda s: dim_of(env[s]) if s in env else None)
 

@@ -108,10 +108,6 @@ def _slice(start: int, count: int, step: int, n: int) -> slice:
     return slice(start, end if end >= 0 else None, step)
 
 
-def _arrays_first(cells: Any, at: int, rank: int) -> Any:
-    return np.moveaxis(cells, range(at, at + rank), range(rank))
-
-
 def _joint_axes(arrays: tuple[Any, ...]) -> int:
     return next(a.ndim for a in arrays if not isinstance(a, slice))
 
