@@ -188,6 +188,16 @@ def seen_on_the_way(x):
     return up(lambda i, a, s: (add_at(a, get(x, i), ZERO), s + get(a, ZERO)), x, value(0.0), reverse=True)
 
 
+def sum_after_the_addition(x):
+    """The sum so far, as it is handed on, is also what is added to the array: the adjoint of a moving average."""
+
+    def step(i, a, s):
+        t = s + get(x, i)
+        return add_at(a, t, i), t
+
+    return up(step, zeros_like(x), value(0.0), reverse=True)
+
+
 def rows_of_a_sum(x):
     return up(lambda i, s: (s + get(x, i), s), value(0.0), reverse=True)
 
@@ -213,8 +223,8 @@ def triangle(a):
     "program, kind, free",
     [
         (scatter, VECTOR, True), (own_cell, VECTOR, True), (neighbour, VECTOR, False), (last_wins, VECTOR, False),
-        (seen_on_the_way, VECTOR, False), (rows_of_a_sum, VECTOR, False), (largest, VECTOR, True),
-        (sum_and_largest, VECTOR, False), (triangle, MATRIX, True),
+        (seen_on_the_way, VECTOR, False), (sum_after_the_addition, VECTOR, False), (rows_of_a_sum, VECTOR, False),
+        (largest, VECTOR, True), (sum_and_largest, VECTOR, False), (triangle, MATRIX, True),
     ],
 )  # fmt: skip
 def test_which_iterations_may_run_in_any_order(program: Any, kind: Type, free: bool) -> None:

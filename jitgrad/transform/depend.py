@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.affine import differ
 from ..ir.core import Atom, Fn, Let, Var, atom_of, dim_of, swap_dim
 from ..ir.dims import DimLike, Sym, combine, of_symbol
-from ..ir.walk import effectful
+from ..ir.walk import effectful, uses
 from ..ops.cond import Cond
 from ..ops.index import axes_of
 from ..ops.loop import Loop
@@ -222,7 +222,8 @@ def _sum_of(fn: Fn, p: Atom, r: Atom, how: str | None) -> str | None:
             return None
         v, mine = step
         kind = kind or mine
-    return kind if sum(v in _mentioned(x) for x in fn.results) == 1 else None
+    seen = any(v in uses(let) for let in fn.lets)  # the sum so far, in whatever order it comes about
+    return kind if not seen and sum(v in _mentioned(x) for x in fn.results) == 1 else None
 
 
 def _mentioned(a: Atom) -> set[Any]:
