@@ -195,7 +195,8 @@ def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[A
         second = replay(g, *[first[at[x]] if x in at else env[x] for x in his])
         return (*first, *second)
 
-    return trace(write, [like[x] for x in every], f.name)
+    swap = {q: like[x] for q, x in zip(g.params, his, strict=True)}
+    return trace(write, [_in_terms_of(like[x], swap) for x in every], f.name)
 
 
 _JOIN = {"loop": _loops, "cond": _conds}
