@@ -326,3 +326,66 @@ def bounds_that_are_computed(b, c):
         for q in range(max(0, i - 1), min(n, i + 2)):
             b[q] = np.sin(b[q]) * c
     return np.sum(b * b)
+
+
+# ---- variables that a `break` leaves: `else` gives the others
+
+
+@case(VECTOR, second=True)
+def break_with_values(x):
+    for j in range(len(x)):
+        if x[j] > 0.7:
+            if x[j - 1] < 1.8:
+                v, w = x[j] * j, x[1:3]
+                break
+        if x[j] > 1.9:
+            v, w = x[0], x[:2] * x[2]
+            break
+    else:
+        v, w = 0, x[2:4]
+    return v * x[1] + w.sum()
+
+
+@case(VECTOR)
+def break_or_return(x):
+    for j in range(len(x)):
+        if x[j] > 1.5:
+            v = x[j] * j
+            break
+    else:
+        return -x[0]
+    return v * x[1]
+
+
+@case(VECTOR)
+def break_through_finally(x):
+    s, j = 0.0, 0
+    while j < len(x):
+        try:
+            if x[j] > 1.4:
+                v = x[j] * j
+                break
+        finally:
+            s += x[j]
+            j += 1
+        s += 1
+    else:
+        v = s
+    return v * x[1] + s
+
+
+@case(MATRIX)
+def break_of_two(a):
+    """In a loop that Python runs, and in one that is recorded."""
+    s = 0.0
+    for k in range(3):
+        for j in range(len(a)):
+            if a[k, j] > 1.2 + 0.1 * k:
+                v = a[k, j] * j
+                break
+        else:
+            break
+        s += v
+    else:
+        s = 2.0 * s
+    return s

@@ -436,6 +436,25 @@ def new_key(x):
     return keep["last"]
 
 
+def breaks_with(x):
+    for i in range(len(x)):
+        if x[i] > 1:
+            y = x[i]
+            break
+    return y
+
+
+def breaks_and_deletes(x):
+    for i in range(len(x)):
+        if x[i] > 1:
+            y = x[i]
+            break
+    else:
+        y = x[0]
+    del y
+    return y
+
+
 def returns_none(x):
     if x[0] > 1:
         return None
@@ -569,6 +588,12 @@ REFUSED = [
   repair: copy one of the two before it is written: `.copy()`""",
     ),
 ]
+
+
+@pytest.mark.parametrize("f", [breaks_with, breaks_and_deletes])
+def test_what_only_a_break_binds_is_bound_where_it_is_known_to_be(f: Any) -> None:
+    with pytest.raises((EscapedError, UnboundLocalError), match="`y` has no value here|'y'"):
+        trace_call(f, [X.copy()])
 
 
 @pytest.mark.parametrize("f, kind, line, text", REFUSED, ids=lambda v: getattr(v, "__name__", ""))

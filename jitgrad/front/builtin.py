@@ -18,14 +18,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import Unsupported, raise_at
+from ..ir.build import apply
 from ..ir.dims import DimLike, combine, largest, smallest, trips
+from ..ops.cond import check
 from . import promote
 from .checkpoint import Checkpoint
 from .dispatch import OWN, size_in
 from .names import NAMES
 from .reshape import as_array, in_one_piece
 from .settled import ask_type
-from .size import number_of_elements, same, static_int
+from .size import known, number_of_elements, proven, same, static_int
 from .standin import Array, Scalar, StandIn, boxed, size_of, unwrap, wrap
 
 
@@ -101,11 +103,21 @@ def range_(*args: Any) -> Any:
     if all(isinstance(n, int) for n in numbers):
         return builtins.range(*numbers)  # type: ignore[arg-type]
     start, stop = (0, numbers[0]) if len(numbers) == 1 else numbers[:2]
+    if len(numbers) == 3 and not known(numbers[2]):
+        return _strided(start, stop, size_of(numbers[2]))
     step = static_int(numbers[2]) if len(numbers) == 3 else 1
     if step == 0:
         raise ValueError("range() arg 3 must not be zero")
     length = trips(start, stop, step) if step > 0 else trips(stop, start, -step)
     return Iteration(length, lambda k: _plus(start, k, step), "range", start, step, stop)
+
+
+def _strided(start: DimLike, stop: DimLike, step: Any) -> Iteration:
+    """A range whose step the program computes, upwards: that is checked when it runs."""
+    if (proven(step.dim) or 0) < 1:
+        check(apply("ge", step.value, 1), "the step of a range is computed, and not positive", "ValueError")
+    count = (size_of(combine(stop, start, -1)) + (step - 1)) // step
+    return Iteration(largest(0, count.dim), lambda k: _plus(start, k, step))
 
 
 def _integer(x: Any) -> DimLike:
@@ -115,7 +127,7 @@ def _integer(x: Any) -> DimLike:
     return d
 
 
-def _plus(start: DimLike, k: Any, step: int) -> Any:
+def _plus(start: DimLike, k: Any, step: Any) -> Any:
     base = size_of(start)
     return base + k * step
 

@@ -28,7 +28,7 @@ from .alias import Leaf, aliases, may_be
 from .body import Body, new_param
 from .context import current
 from .jumps import HIDDEN, VALUE, is_flag
-from .merge import number, related, zero_like
+from .merge import leave_with, number, related, zero_like
 from .nest import NUMBERS, alike, held, is_constant, lifted, put_together, same_leaf, taken_apart, unchanged, words
 from .places import UNBOUND, Place, Variable
 from .promote import Operand
@@ -90,6 +90,7 @@ class Carries:
     flags: dict[Any, Row] = field(default_factory=dict)
     reach: dict[Leaf, set[Box]] = field(default_factory=dict)  # the outer arrays that a rebound name may be
     made: list[tuple[Box, set[Box]]] = field(default_factory=list)  # arrays after the loop, and what they were in it
+    left_with: list[tuple[list[Place], Place, Built]] = field(default_factory=list)  # see `merge.Merge.left_with`
 
     # -- where an iteration begins
 
@@ -203,7 +204,7 @@ class Carries:
         """Without a value where an iteration begins."""
         unset = current().unset
         if x is UNBOUND:
-            return None
+            return self._left_with(p)
         if p.key in current().filled:
             unset[p.name] = "it is first assigned inside of a loop, not on every path"
             return None
@@ -218,6 +219,17 @@ class Carries:
             unset[p.name] = "it is first assigned inside of a loop, which may run no iteration at all"
             return None
         return self._together(s, [self._constant(leaf) or self._output(p, leaf, None) for leaf in leaves])
+
+    def _left_with(self, p: Place) -> None:
+        """It may have a value where a `break` leaves the loop."""
+        atoms, _, held = current().left_with.get(p.key, ((), None, None))
+        flags = [f for f in self.entry if isinstance(x := self.ends[f.key], Scalar) and x.value.atom in atoms]
+        if not flags or p.name not in self.export:
+            return
+        leaves, s = taken_apart(held)
+        if all(self.body.sees(lifted(leaf).value.type) for leaf in leaves):
+            parts = [self._constant(leaf) or self._output(p, leaf, None) for leaf in leaves]
+            self.left_with.append((flags, p, self._together(s, parts)))
 
     def _constant(self, x: Any) -> Built | None:
         outside = isinstance(x, Array) and self.outside(x.box)
@@ -357,6 +369,8 @@ class Carries:
     def put(self, outs: Sequence[Value]) -> None:
         for p, build in self.after.items():
             p.put(UNBOUND if build is None else build(outs))
+        for flags, p, build in self.left_with:
+            leave_with(flags, p, build(outs))
 
 
 def hint_of(name: str) -> str:

@@ -64,6 +64,7 @@ class Trace:
     unset: dict[str, str] = field(default_factory=dict)  # variables without a value after a loop or branch: why
     settled: dict[Any, str] = field(default_factory=dict)  # atoms whose type in Python is not known: of which variable
     filled: set[Any] = field(default_factory=set)  # places that a side which jumped left without a value
+    left_with: dict[Any, tuple[Any, Any, Any]] = field(default_factory=dict)  # see `merge.Merge.left_with`
     raised: list[BaseException] = field(default_factory=list)  # by `raise` statements of the user's
     plans: dict[Any, Any] = field(default_factory=dict)  # what is known of the variables of a loop, by its place
     touched: set[Box] = field(default_factory=set)  # of which a function traced within writes a copy

@@ -9,18 +9,22 @@
 A side that has jumped (`return`, `break`, `continue`: a flag is True there) owes nothing: the code that still runs is behind
 the flag, so what it leaves unbound is filled with zeros. What `break` and `continue` leave so does not outlive the
 iteration: `Trace.filled`. A side that raises becomes a `check`, and the other side is simply run.
+
+A variable that gets its value just before a `break` has none afterwards, but where the flag of the `break` is tested
+(`for ... else`): `Trace.left_with` has the flags, the variable and the value by the key of the variable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CellType, CodeType
 from typing import Any
 
 from ..errors import UnstableError, raise_at
 from ..ir.build import Value, value
-from ..ir.core import Lit, Type
+from ..ir.core import Lit, Type, Var
 from ..ops.cond import Cond
 from . import promote
 from .body import Body, adopt, closed, constants, recorded
@@ -44,19 +48,13 @@ class Differs(Exception):
     """The two sides leave what cannot be one value."""
 
 
-class Absent:
-    """What a side that has jumped leaves behind: anything will do."""
-
-
-ABSENT = Absent()
-
-
 @dataclass(eq=False)
 class Side:
     body: Body
     values: dict[Place, Any]
     changed: list[Place]
     dead: Exception | None = None
+    left_with: dict[Any, tuple[Any, Any, Any]] = field(default_factory=dict)
 
     @property
     def flags(self) -> list[str]:
@@ -66,10 +64,23 @@ class Side:
     def returned(self) -> bool:
         return any(f.startswith(HIDDEN + "return") for f in self.flags)
 
+    def where(self, flag: Place, p: Place, x: Any) -> Any:
+        """What the variable `p`, here `x`, holds where the flag is True; UNBOUND: the flag is False."""
+        f = self.values[flag]
+        if f is False or x is not UNBOUND:
+            return UNBOUND if f is False else x
+        atoms, _, held = self.left_with.get(p.key, ((), None, None))
+        if not isinstance(f, Scalar) or f.value.atom not in atoms:
+            raise Differs(f"{p.name} has no value on a side that breaks")
+        return held
+
 
 def choose(test: Scalar, sides: Sequence[Thunk], places: Sequence[Place], closures: Sequence[Callable[..., Any]]) -> None:
     """Run `sides[0]` where the test holds, else `sides[1]`. `closures`: the user's functions behind them."""
     here()
+    given = [(p, x) for flags, p, x in current().left_with.values() if test.value.atom in flags and p.get() is UNBOUND]
+    if given:
+        sides, places = (_given(given, sides[0]), sides[1]), list(dict.fromkeys((*places, *[p for p, _ in given])))
     first = 0 if _weight(closures[0].__code__) <= _weight(closures[1].__code__) else 1
     done: dict[int, Side] = {}
     for k in (first, 1 - first):
@@ -79,6 +90,15 @@ def choose(test: Scalar, sides: Sequence[Thunk], places: Sequence[Place], closur
             sides[1 - k]()
             return
     Merge(test, done[0], done[1]).write()
+
+
+def _given(values: Sequence[tuple[Place, Any]], run: Thunk) -> Thunk:
+    def side() -> None:
+        for p, x in values:
+            p.put(x)
+        run()
+
+    return side
 
 
 def chosen(test: Scalar, then: Thunk, orelse: Thunk) -> Any:
@@ -131,7 +151,8 @@ def _side(run: Thunk, places: Sequence[Place], closures: Sequence[Callable[..., 
     """Record one side, and undo what it did to Python's state."""
     snapshot = Snapshot(closures, places)
     entry = [(p, p.get()) for p in places]
-    dead = None
+    trace, dead = current(), None
+    left_with = dict(trace.left_with)
     try:
         with recorded("branch") as body:
             try:
@@ -142,8 +163,9 @@ def _side(run: Thunk, places: Sequence[Place], closures: Sequence[Callable[..., 
                 dead = e
             changed = [] if dead else snapshot.changed()
             values = {p: p.get() for p in (*places, *changed)}
-        return Side(body, values, changed, dead)
+        return Side(body, values, changed, dead, trace.left_with)
     finally:
+        trace.left_with = left_with
         for p, x in entry:
             p.put(x)
         snapshot.restore()
@@ -160,6 +182,7 @@ class Merge:
     merged: dict[tuple[Box, Box], int] = field(default_factory=dict)  # whole boxes that became one: their row
     anew: set[int] = field(default_factory=set)  # lists and dicts that are put together anew
     made: list[tuple[Box, Box, Box]] = field(default_factory=list)  # a new box, and what it is on the two sides
+    left_with: list[tuple[list[Place], Place, Built]] = field(default_factory=list)  # flags, variable, value where they hold
 
     def write(self) -> None:
         scope = current().scope
@@ -181,6 +204,8 @@ class Merge:
                     scope.poison.setdefault(box, why)
         for p, x in new.items():
             p.put(x)
+        for flags, p, build in self.left_with:
+            leave_with(flags, p, build(outs))
 
     def _cond(self) -> tuple[Value, ...]:
         bodies = (self.a.body, self.b.body)
@@ -202,7 +227,7 @@ class Merge:
         mark = len(self.rows), len(self.made)
         try:
             if x is UNBOUND and z is UNBOUND:
-                return None
+                return self._leave_with(p, x, z)
             if x is not UNBOUND and z is not UNBOUND:
                 try:
                     return self._join(p.name, x, z)
@@ -211,8 +236,7 @@ class Merge:
                         raise
             return self._one_sided(p, x, z)
         except Differs as e:
-            del self.rows[mark[0] :], self.made[mark[1] :]
-            self.merged = {k: row for k, row in self.merged.items() if row < mark[0]}
+            self._undo(mark)
             if not isinstance(p, Variable):
                 raise_at(
                     UnstableError,
@@ -221,9 +245,32 @@ class Merge:
                     got=str(e),
                     repair="give it the same kind of value on both sides",
                 )
-            if isinstance(p, Variable):
-                current().unset[p.name] = str(e)
-            return None
+            current().unset[p.name] = str(e)
+            return self._leave_with(p, x, z)
+
+    def _undo(self, mark: tuple[int, int]) -> None:
+        del self.rows[mark[0] :], self.made[mark[1] :]
+        self.merged = {k: row for k, row in self.merged.items() if row < mark[0]}
+
+    def _leave_with(self, p: Place, x: Any, z: Any) -> None:
+        """It may have a value where the flag of a `break` is True."""
+        held: tuple[Any, Any] = (UNBOUND, UNBOUND)
+        flags: list[Place] = []
+        for flag in (f for f in self.a.values if f in self.b.values):
+            if flag.name.startswith(f"{HIDDEN}break"):
+                with suppress(Differs):
+                    u, v = self.a.where(flag, p, x), self.b.where(flag, p, z)
+                    if (u is not UNBOUND or v is not UNBOUND) and (not flags or (u is held[0] and v is held[1])):
+                        held = (u, v)
+                        flags.append(flag)
+        if not flags:
+            return
+        mark = len(self.rows), len(self.made)
+        try:
+            whole = held[0] is not UNBOUND and held[1] is not UNBOUND
+            self.left_with.append((flags, p, (self._join if whole else self._fill)(p.name, *held)))
+        except Differs:
+            self._undo(mark)
 
     def _one_sided(self, p: Place, x: Any, z: Any) -> Built:
         """A value that one side leaves; the other has jumped, or it is what the function will return."""
@@ -336,6 +383,12 @@ class Merge:
         if isinstance(x, Array):
             return lambda outs: self._new(outs[k], name, x.box, x.box)
         return lambda outs: Scalar(outs[k], o.weak)
+
+
+def leave_with(flags: Sequence[Place], p: Place, x: Any) -> None:
+    """Where these flags hold, the variable has this value."""
+    atoms = [f.value.atom for flag in flags if isinstance(f := flag.get(), Scalar)]
+    current().left_with[p.key] = ([a for a in atoms if isinstance(a, Var)], p, x)
 
 
 def zero_like(t: Type) -> Lit:

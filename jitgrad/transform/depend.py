@@ -250,13 +250,14 @@ def _step(let: Let, k: int, how: str | None) -> tuple[Var, str] | None:
 
 def _branches(let: Let, k: int, how: str | None) -> tuple[Var, str] | None:
     """Both branches accumulate into the same result."""
-    sides = [dict(zip(args, fn.params, strict=True)).get(let.args[k]) for fn, args in Cond.of(let).branches]
-    if any(p is None for p in sides):
+    taken = [[p for p, a in zip(fn.params, args, strict=True) if a == let.args[k]] for fn, args in Cond.of(let).branches]
+    if any(len(ps) != 1 for ps in taken):
         return None
+    sides = [p for (p,) in taken]
     for j, o in enumerate(let.outs):
         kind: str | None = how or ""
         for fn, p in zip(let.fns, sides, strict=True):
-            kind = None if kind is None else _sum_of(fn, p, fn.results[j], kind or None)  # type: ignore[arg-type]
+            kind = None if kind is None else _sum_of(fn, p, fn.results[j], kind or None)
         if kind is not None:
             return o, kind
     return None

@@ -1,6 +1,7 @@
 """Ordinary NumPy functions, written as users write them. Each is listed with a maker of its arguments (`cases.py`)."""
 
-from . import geometry, language, learning, linear, numerics, physics, statistics  # noqa: F401  (each fills CASES)
+from . import geometry, language, learning, linear, loops, numerics  # noqa: F401  (each fills CASES)
+from . import physics, statistics, tables  # noqa: F401
 from .cases import CASES, Case
 
 __all__ = ["CASES", "Case"]
