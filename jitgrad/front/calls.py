@@ -18,6 +18,7 @@ from .dispatch import OWN, call, call_ufunc
 from .names import is_library, lookup, name_of, refuse
 from .rewrite import convert, is_converted
 from .standin import Array, StandIn, boxed, describe, involved
+from .vectorized import special
 
 # C functions that use what they are given as Python does: through operators and methods.
 PYTHON_MODULES = frozenset({
@@ -36,6 +37,9 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return _of_function(f, runtime)
     if hasattr(f, "_jitgrad_trace_"):
         return f
+    made = special(f, lambda g: callee(g, runtime))
+    if made is not None:
+        return functools.partial(_where_traced, f, made)
     if isinstance(f, types.MethodType):
         if isinstance(f.__self__, StandIn):
             return f
@@ -65,7 +69,7 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return functools.partial(_cached, f, callee(f.__wrapped__, runtime))
     if isinstance(f, (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)):
         return f if _like_python(f, owner) else functools.partial(_native, f)
-    if type(f).__module__ == "numpy" and not hasattr(f, "__name__"):  # an instance, of np.vectorize say
+    if type(f).__module__ == "numpy" and not hasattr(f, "__name__"):  # an instance, of np.poly1d say
         return functools.partial(_numpy_object, f)
     method = getattr(type(f), "__call__", None)  # noqa: B004
     if isinstance(method, types.FunctionType):
@@ -168,9 +172,17 @@ def _native(f: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _numpy_object(f: Any, *args: Any, **kwargs: Any) -> Any:
-    """np.vectorize(g), np.poly1d(c)"""
+    """np.poly1d(c)"""
     if involved(args) or involved(kwargs):
         refuse(type(f))
+    return boxed_result(f(*args, **kwargs))
+
+
+def _where_traced(f: Any, traced: Function, *args: Any, **kwargs: Any) -> Any:
+    """`f`, or on traced arguments what is done in its place."""
+    if involved(args) or involved(kwargs):
+        here()
+        return traced(*args, **kwargs)
     return boxed_result(f(*args, **kwargs))
 
 

@@ -170,6 +170,12 @@ def name_of(f: Any) -> str:
     return (f"{module}.".replace("numpy.", "np.", 1) if prefix is None else prefix) + name
 
 
+def is_known_ufunc(f: np.ufunc) -> bool:
+    """Is it one of NumPy's or SciPy's own, covered or not?"""
+    libraries = (np, sys.modules.get("scipy.special"))
+    return f in NAMES or any(getattr(library, f.__name__, None) is f for library in libraries)
+
+
 def is_library(f: Any) -> bool:
     """Is it a function of NumPy, SciPy, math or Python, which is handled here or not at all?"""
     if isinstance(f, np.ufunc) or isinstance(getattr(f, "__self__", None), np.ufunc):

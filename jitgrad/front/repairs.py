@@ -27,7 +27,7 @@ REPAIRS: dict[str, str] = {
     "scipy.linalg.lu_factor": "np.linalg.solve factorises for you",
     "np.linalg.tensorsolve": "reshape to a matrix and use np.linalg.solve",
     "np.linalg.tensorinv": "reshape to a matrix and use np.linalg.inv",
-    **dict.fromkeys(("np.vectorize", "np.apply_along_axis", "np.apply_over_axes", "np.frompyfunc", "np.fromfunction",
+    **dict.fromkeys(("np.apply_along_axis", "np.apply_over_axes", "np.frompyfunc", "np.fromfunction",
                      "np.piecewise"), LOOPED),
     "np.select": "nest np.where: np.where(c1, x1, np.where(c2, x2, default))",
     "np.choose": "nest np.where, or stack the choices and index them",

@@ -18,10 +18,7 @@ KEEPING = frozenset({"add", "sub", "mul", "neg", "abs", "mod", "floordiv", "pow"
 
 def ask_type(v: Value) -> None:
     """Raise unless the Python type of this number is known."""
-    trace = current()
-    if not trace.settled:
-        return
-    name = _settled(v)
+    name = unsettled(v)
     if name:
         raise_at(
             ConcretizationError,
@@ -32,9 +29,11 @@ def ask_type(v: Value) -> None:
         )
 
 
-def _settled(v: Value) -> str:
-    """The variable from which the number got its unknown type."""
+def unsettled(v: Value) -> str:
+    """The variable from which the number got its unknown type; "" where its type is known."""
     settled = current().settled
+    if not settled:
+        return ""
     made = _definitions()
     todo, seen = list(vars_of(v.atom)), set()
     while todo:
@@ -57,4 +56,4 @@ def _definitions() -> dict[Var, Let]:
     return found
 
 
-__all__ = ["ask_type"]
+__all__ = ["ask_type", "unsettled"]
