@@ -16,7 +16,7 @@ from jitgrad.ops.loop import loop
 from jitgrad.ops.scalar import and_, cos, exp, gt, lt, sin, sqrt
 from jitgrad.ops.while_ import while_
 
-from . import constructs_arrays  # noqa: F401  (registers its programs)
+from . import constructs_arrays, constructs_ragged  # noqa: F401  (register their programs)
 from .constructs_kit import MATRIX, PROGRAMS, SCALAR, VECTOR, N, Program, program, whole
 
 __all__ = ["MATRIX", "PROGRAMS", "SCALAR", "VECTOR", "N", "Program", "whole"]

@@ -25,8 +25,9 @@ def _gesv(a: Any, b: Any, out: Any) -> None:
     out[...] = np.linalg.solve(a, b)
 
 
-def _grow(a: Any) -> Any:
-    return np.concatenate([a, np.full_like(a, np.nan)])
+def _grow(a: Any, count: int) -> Any:
+    more = max(len(a), count - len(a))
+    return np.concatenate([a, np.full((more, *a.shape[1:]), np.nan if a.dtype.kind == "f" else 0, a.dtype)])
 
 
 class _NumPy:

@@ -97,20 +97,20 @@ def sizes_of(traced: Traced, args: Sequence[Any], kwargs: dict[str, Any]) -> dic
 def rows_of(d: Decision, sizes: dict[Sym, int], depth: int) -> Iterator[Row]:
     place = f"{os.path.basename(d.where.filename)}:{d.where.lineno}" if d.where else ""
     for kept in d.kept:
-        shape = shape_of(kept, sizes, d.each)
-        known = all(isinstance(n, int) for n in shape[int(d.each) :])
-        size = prod(shape[int(d.each) :]) * NUMPY[kept.type.dtype]().itemsize if known else None
+        shape = shape_of(kept, sizes)
+        known = all(isinstance(n, int) for n in shape[int(kept.each) :])
+        size = prod(shape[int(kept.each) :]) * NUMPY[kept.type.dtype]().itemsize if known else None
         yield Row(place, d.what, d.way, kept.name, kept.type.dtype, shape, size, kept.why, depth)
     for inner in d.inner:
         yield from rows_of(inner, sizes, depth + 1)
 
 
-def shape_of(kept: Kept, sizes: dict[Sym, int], each: bool) -> tuple[int | str, ...]:
+def shape_of(kept: Kept, sizes: dict[Sym, int]) -> tuple[int | str, ...]:
     """Numbers where the arguments decide them, the form otherwise."""
 
     known = lambda d: all(s in sizes for s in symbols(d))
     numbers = [evaluate(d, sizes.__getitem__) if known(d) else str(d) for d in kept.type.shape]
-    return (UNKNOWN, *numbers) if each else tuple(numbers)
+    return (UNKNOWN, *numbers) if kept.each else tuple(numbers)
 
 
 def _bytes(r: Row) -> str:

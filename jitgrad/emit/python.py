@@ -163,11 +163,12 @@ class _Printer:
             return self.atom(w)
         node = self.cell(w.buffer, w.prefix) if w.prefix else self.name(w.buffer)
         room = w.buffer.type.shape[len(w.prefix) :]
-        if w.shape == room:
+        if w.shape == room and w.offset == 0:
             return node
         if w.shape[1:] != room[1:]:
             raise InternalError(f"a part of `{w.buffer.hint}` of shape {w.shape} is no contiguous memory")
-        return ast.Subscript(node, ast.Slice(None, self.dim(w.shape[0])))
+        start = None if w.offset == 0 else self.dim(w.offset)
+        return ast.Subscript(node, ast.Slice(start, self.dim(combine(w.offset, w.shape[0], 1))))
 
     def bind(self, b: Bind) -> None:
         if isinstance(b.source, Var):
@@ -351,8 +352,9 @@ class _Printer:
     def grow(self, s: Grow, pad: int) -> None:
         self.flush(pad, lambda p: bool(p.memory))
         name = self.names[s.buffer]
-        self.put(pad, f"if {ast.unparse(self.dim(s.count))} == {name}.shape[0]:")
-        self.assign(pad + 1, s.buffer, call("grow", self.name(s.buffer)))
+        count = self.dim(s.count)
+        self.put(pad, f"if {ast.unparse(count)} > {name}.shape[0]:")
+        self.assign(pad + 1, s.buffer, call("grow", self.name(s.buffer), count))
 
 
 PRINT: dict[type, Callable[[_Printer, Any, int], None]] = {

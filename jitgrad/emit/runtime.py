@@ -309,9 +309,9 @@ def trsm(lower, trans, l, b, out):
 
 
 @numba.njit(**OPTIONS)
-def grow(a):
-    """The same rows in twice the room."""
-    out = np.empty((2 * a.shape[0],) + a.shape[1:], a.dtype)  # (Numba takes no star here)
+def grow(a, count):
+    """The same rows in room for `count`, or twice the room."""
+    out = np.empty((max(2 * a.shape[0], count),) + a.shape[1:], a.dtype)  # (Numba takes no star here)
     old, new = a.reshape(-1), out.reshape(-1)
     for i in range(old.shape[0]):
         new[i] = old[i]

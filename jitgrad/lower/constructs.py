@@ -8,7 +8,7 @@ rows change their owners: `Facts.apart`. So an array is never copied to be carri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir.core import I64, Atom, Let, Lit, Size, Type, Var, dim_of
@@ -23,8 +23,6 @@ from .plan import While as PlanWhile
 from .pull import scalars_of
 from .tasks import Opaque, Place, Task
 from .write import Writer
-
-FIRST_ROWS = 64  # room for the rows of a while, doubled when it is full
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,15 +152,38 @@ def _ends(w: Writer, b: Block, carries: Carries) -> list[End]:
     return out
 
 
-def _row_ends(w: Writer, b: Block, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike, once: bool) -> list[End]:
+def _new_rows(b: Block, outs: Sequence[Var], growing: Collection[int]) -> list[Place]:
+    """The places of rows; those that grow."""
+    found = []
+    for k, o in enumerate(outs):
+        place = Place(b.facts.type(o.type), o.hint, growing=k in growing)
+        b.stand(o, place)
+        if place.growing:
+            found.append(place)
+    return found
+
+
+def _ragged_end(w: Writer, r: Atom, o: Var, start: DimLike) -> End:
+    """Where a value of unknown length is left: from `start` on in what holds all of them."""
+    whole, t = w.window(o), w.facts.type(r.type)
+    window = Window(whole.buffer, whole.prefix, (t.shape[0], *w.index(t.shape[1:])), combine(whole.offset, start, 1))
+    return End(r, Place(t, o.hint, window, fresh=False, growing=True, asked=False))
+
+
+def _row_ends(
+    w: Writer, b: Block, rows: Sequence[Atom], outs: Sequence[Var], at: DimLike, once: bool, starts: Mapping[int, Var]
+) -> list[End]:
     out = []
-    for r, o in zip(rows, outs, strict=True):
+    for k, (r, o) in enumerate(zip(rows, outs, strict=True)):
         if not r.type.shape:
             out.append(End(r))
             continue
+        if k in starts:
+            out.append(_ragged_end(w, r, o, dim_of(starts[k])))
+            continue
         whole = w.window(o)
         t = w.facts.type(r.type)
-        window = Window(whole.buffer, (*whole.prefix, at), w.index(t.shape))
+        window = Window(whole.buffer, whole.cell((at,)), w.index(t.shape))
         whole_place = b.attempt.memory[o].root()
         out.append(End(r, Place(t, o.hint, window, fresh=False, once=once and (whole_place.fresh or whole_place.once))))
     return out
@@ -177,7 +198,7 @@ def _store_rows(
         if r.type.shape:
             continue
         whole = w.window(o)
-        body.levels[0].insert(top if r in carries else len(body.levels[0]), Store(whole.buffer, (*whole.prefix, at), r))
+        body.levels[0].insert(top if r in carries else len(body.levels[0]), Store(whole.buffer, whole.cell((at,)), r))
         top += r in carries
 
 
@@ -203,8 +224,8 @@ def _loop(b: Block, let: Let) -> None:
     c = view.count
     outs, rows = let.outs[:c], let.outs[c:]
     carries = _carries(b, view.carries, view.nexts, view.init, outs)
-    for o in rows:
-        b.new_place(o)
+    starts = {k: view.carries[j] for k, j in view.ragged}
+    _new_rows(b, rows, starts)
     lo, hi = b.facts.index(view.lo), b.facts.index(view.hi)
     scalars = [(p, r, a) for p, r, a in zip(view.carries, view.nexts, view.init, strict=True) if not p.type.shape]
 
@@ -213,7 +234,7 @@ def _loop(b: Block, let: Let) -> None:
             w.put(s)
         start = w.dim(lo)
         at = combine(dim_of(view.index), start, -1)
-        ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, b, view.rows, rows, at, True)]
+        ends = [*[End(r) for _, r, _ in scalars], *_ends(w, b, carries), *_row_ends(w, b, view.rows, rows, at, True, starts)]
         body, results = b.inner(view.body, ends).run()
         _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at, view.carries)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
@@ -247,12 +268,8 @@ def _while(b: Block, let: Let) -> None:
     carries = _carries(b, view.carries, view.nexts, view.init, outs)
     for p, q in zip(view.test.params, view.carries, strict=False):
         b.facts.alias[p] = q
-    grown = []
-    for o in rows:
-        t = b.facts.type(o.type)
-        place = Place(Type(t.dtype, (FIRST_ROWS, *t.shape[1:])), o.hint, fresh=False)
-        b.stand(o, place)
-        grown.append(place)
+    starts = {k: view.carries[j] for k, j in view.ragged}
+    grown = [p for k, p in enumerate(_new_rows(b, rows, range(len(rows)))) if k not in starts]
     scalars = [(p, r, a) for p, r, a in zip(view.carries, view.nexts, view.init, strict=True) if not p.type.shape]
 
     def write(w: Writer) -> None:
@@ -261,17 +278,17 @@ def _while(b: Block, let: Let) -> None:
         w.put(Set((count,), (Lit(0, I64),)))
         at = dim_of(count)
         for place in grown:
-            w.allocate(place)
+            w.standing(place)
         mine = _ends(w, b, carries)
         test, (go,) = b.inner(view.test, [End(view.test.results[0])]).run()
-        ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, b, view.rows, rows, at, False)]
+        ends = [*[End(r) for _, r, _ in scalars], *mine, *_row_ends(w, b, view.rows, rows, at, False, starts)]
         body, results = b.inner(view.body, ends).run()
         _store_rows(w, body, results[len(scalars) + len(carries.arrays) :], rows, at, view.carries)
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
         more = Size(at + 1)  # type: ignore[arg-type]
         for s in assign([*nexts, *carries.moves(), (count, more)]):
             body.put(s)
-        grow = [Grow(place.window.buffer, at) for place in grown if place.window]
+        grow = [Grow(p.window.buffer, combine(p.window.offset, more.dim, 1)) for p in grown if p.window]
         w.put(PlanWhile(tuple(test.levels[0]), go, (*grow, *body.levels[0])))
 
     needs = [*[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
@@ -288,7 +305,12 @@ def _cond(b: Block, let: Let) -> None:
     shared = {o: a for k, o in enumerate(let.outs) if o.type.shape and (a := _shared(b, view, k)) is not None}
     numbers = [o for o in let.outs if not o.type.shape]
     taken = list(shared.values())
+    ragged = [let.outs[k] for k, _ in view.ragged]
     for o in arrays:
+        if o in ragged:
+            shared.pop(o, None)
+            b.stand(o, Place(b.facts.type(o.type), o.hint, growing=True))
+            continue
         if o in shared and (taken.count(shared[o]) > 1 or shared[o] in b.facts.apart):
             del shared[o]
         if o not in shared:
@@ -303,7 +325,8 @@ def _cond(b: Block, let: Let) -> None:
         outside = {a: memory[a] for a in ours.values()}
         sides: list[tuple[Stmt, ...]] = []
         for fn in (view.then, view.other):
-            ends = [_branch_end(w, b, r, o, ours.get(o)) for r, o in zip(fn.results, let.outs, strict=True)]
+            pairs = zip(fn.results, let.outs, strict=True)
+            ends = [_ragged_end(w, r, o, 0) if o in ragged else _branch_end(w, b, r, o, ours.get(o)) for r, o in pairs]
             side, results = b.inner(fn, ends, loops=0).run()
             memory.update(outside)
             values = [(o, r) for o, r in zip(let.outs, results, strict=True) if o in numbers]

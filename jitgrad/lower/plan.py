@@ -15,8 +15,8 @@
         If       if atom { block } else { block }
         Call     windows, scalars = name(window | atom, ...)          a library routine; it fills the windows
         Check    raise error unless atom
-        Grow     twice the room for a buffer whose first axis is full
-    window  ::= buffer[dim, ...]                       the rows below a leading index: contiguous memory
+        Grow     room for so many rows of a buffer, at least twice as much as there was, if there is less
+    window  ::= buffer[dim, ...][offset:]              the rows below a leading index, from an offset on: contiguous memory
     atom, dim, type: those of the IR; indices are dims over sizes, loop indices and integer scalars
 
 Invariants (`verify.py`): a buffer is a parameter or allocated once in a block that contains its uses; parameters are
@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..ir.core import Atom, Op, Type, Var, Where
-from ..ir.dims import DimLike, Sym
+from ..ir.dims import DimLike, Sym, combine
 
 Index = tuple[DimLike, ...]
 Block = tuple["Stmt", ...]
@@ -50,15 +50,21 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Window:
-    """The rows of a buffer below a leading index, as an array of `shape` (which may be shorter on its first axis)."""
+    """The rows of a buffer below a leading index, as an array of `shape` (which may be shorter on its first axis, and begin
+    at an offset there)."""
 
     buffer: Buffer
     prefix: Index = ()
     shape: tuple[DimLike, ...] = ()
+    offset: DimLike = 0
 
     @property
     def whole(self) -> bool:
-        return not self.prefix and self.shape == self.buffer.type.shape
+        return not self.prefix and self.shape == self.buffer.type.shape and self.offset == 0
+
+    def cell(self, index: Index) -> Index:
+        """The index, in the buffer, of a cell or of a part."""
+        return (*self.prefix, combine(self.offset, index[0], 1), *index[1:]) if index else self.prefix
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,7 +157,7 @@ def _call(b: Block, let: Let) -> None:
         scalars = tuple(o for o in let.outs if not o.type.shape)
         batch = len(windows[0].shape) - (2 if len(windows[0].shape) > 1 else 1)
         if let.op.name in SCALARS and batch:
-            outs = [Window(o.buffer, o.prefix, o.shape) for o in outs]
+            outs = [Window(o.buffer, o.prefix, o.shape, o.offset) for o in outs]
         w.levels[-1].append(batched(b, Call(let.op.name, tuple(windows), tuple(outs), scalars, flags, let.where), batch))
 
     b.task((), Opaque(write), [(o, None if o.type.shape else ()) for o in let.outs], whole=ins, effects=let.op.name != "matmul")
@@ -182,7 +182,7 @@ def batched(b: Block, call: Call, batch: int) -> Stmt:
     index = tuple(map(dim_of, axes))
 
     def part(w: Any) -> Any:
-        return Window(w.buffer, (*w.prefix, *index), w.shape[batch:])
+        return Window(w.buffer, w.cell(index), w.shape[batch:])
 
     if not batch:
         return call

@@ -72,7 +72,8 @@ class _Printer:
     def window(self, w: Any) -> str:
         if not isinstance(w, Window):
             return self.atom(w)
-        return self.names[w.buffer] + (self.index(w.prefix) if w.prefix else "")
+        start = f"[{self.dim(w.offset)}:]" if w.offset != 0 else ""
+        return self.names[w.buffer] + (self.index(w.prefix) if w.prefix else "") + start
 
     def param(self, p: Var | Buffer) -> str:
         shape = f"[{', '.join(map(self.dim, p.type.shape))}]" if p.type.shape else ""
@@ -121,6 +122,6 @@ SHOW: dict[type, Callable[[_Printer, Any, int], None]] = {
     If: _Printer.if_,
     Call: _Printer.call,
     Check: lambda p, s, pad: p.put(pad, f"check {p.atom(s.predicate)} else {s.error}({s.message!r})"),
-    Grow: lambda p, s, pad: p.put(pad, f"grow {p.names[s.buffer]} if full at {p.dim(s.count)}"),
+    Grow: lambda p, s, pad: p.put(pad, f"grow {p.names[s.buffer]} to {p.dim(s.count)}"),
 }
 # fmt: on

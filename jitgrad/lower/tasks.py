@@ -29,6 +29,8 @@ class Place:
     parent: tuple[Place, Index] | None = None  # a part of another place: its rows below a leading index
     versions: list[Var] = field(default_factory=list)
     fresh: bool = True  # made by this block, for these versions alone: another place may stand in for it
+    growing: bool = False  # nobody knows beforehand how many rows it has
+    asked: bool = True  # is there room for it? (a part of a growing place must ask for it)
     once: bool = False  # memory that a loop has just allocated, and in which each iteration has a part of its own
 
     @property

@@ -60,7 +60,7 @@ def dim_vars(*dims: DimLike) -> Iterator[Var]:
 
 
 def window_vars(w: Any) -> Iterator[Var]:
-    return dim_vars(*w.prefix, *w.shape) if isinstance(w, Window) else scalars_of(w)
+    return dim_vars(*w.prefix, *w.shape, w.offset) if isinstance(w, Window) else scalars_of(w)
 
 
 READS: dict[type, Callable[[Any], Iterator[Var]]] = {

@@ -14,12 +14,14 @@ from itertools import count
 from typing import Any
 
 from ..ir.core import I64, INTS, OPS, Atom, Lit, Op, Size, Type, Var, atom_of, dim_of, swap_dim
-from ..ir.dims import DimLike, symbols
+from ..ir.dims import DimLike, combine, symbols
 from .facts import Facts
 from .nests import Nest, Part
-from .plan import Alloc, Block, Buffer, For, If, Index, Load, Reshape, Scalar, Set, Stmt, Store, Update, Window
+from .plan import Alloc, Block, Buffer, For, Grow, If, Index, Load, Reshape, Scalar, Set, Stmt, Store, Update, Window
 from .pull import Cells, Fetch, scalars_of
 from .tasks import Compute, Fill, Locate, Opaque, Place, Reduce, Task, Write
+
+FIRST_ROWS = 64  # room for the rows of a while, and for ragged rows
 
 
 @dataclass
@@ -109,7 +111,7 @@ class Writer:
         if f.shape is not None:
             return Load(f.out, self.reshaped(self.view(f.source), f.shape), index)
         window = self.window(f.source)
-        return Load(f.out, window.buffer, (*window.prefix, *index))
+        return Load(f.out, window.buffer, window.cell(index))
 
     # ---- memory
 
@@ -121,6 +123,9 @@ class Writer:
         if place.window is None:
             self.allocate(place)
         assert place.window is not None
+        if not place.asked:
+            place.asked = True
+            self.levels[0].append(Grow(place.window.buffer, combine(place.window.offset, self.dim(place.type.shape[0]), 1)))
         return place.window
 
     def allocate(self, place: Place, zero: bool = False) -> None:
@@ -129,14 +134,18 @@ class Writer:
             whole, prefix = place.parent
             if whole.window is None:
                 self.allocate(whole, zero)
-            base = self.standing(whole)
-            place.window = Window(base.buffer, (*base.prefix, *self.index(prefix)), shape)
+            whole.asked |= place.growing  # it asks itself
+            place.window = part(self.standing(whole), self.index(prefix), shape)
             return
+        if place.growing:
+            shape = (FIRST_ROWS, *shape[1:])
         buffer = Buffer(Type(place.type.dtype, shape), place.hint)
         place.window = Window(buffer, (), shape)
         self.levels[0].append(Alloc(buffer, zero))
 
     def fill(self, place: Place, x: Lit) -> None:
+        if place.growing and 0 in place.type.shape:
+            return
         zero = not x.value and math.copysign(1.0, x.value) > 0
         root = place.root()
         if zero and root.window is None and root.parent is None:
@@ -163,14 +172,14 @@ class Writer:
         assert isinstance(a, Var)
         if self.facts.stored(a):
             w = self.window(a)
-            return Window(w.buffer, w.prefix, self.index(self.facts.shape(a.type)))
+            return Window(w.buffer, w.prefix, self.index(self.facts.shape(a.type)), w.offset)
         let = self.facts.defs[a]
         base = self.view(let.args[0])
         shape = self.index(self.facts.shape(a.type))
         if let.op.name == "reshape":
             return Window(self.reshaped(base, shape), (), shape)
         leading = let.attrs["spec"].count("i")
-        return Window(base.buffer, (*base.prefix, *map(self.dim, map(self.facts.index, let.args[1 : 1 + leading]))), shape)
+        return part(base, tuple(map(self.dim, map(self.facts.index, let.args[1 : 1 + leading]))), shape)
 
     # ---- parts
 
@@ -210,15 +219,20 @@ class Writer:
     def store(self, v: Var, index: Index, value: Atom, how: str = "=", where: Any = None) -> None:
         window = self.window(v)
         cell = self.cells.fetched(v, index)
-        self.put(Store(window.buffer, (*window.prefix, *self.index(index)), value, how, where))
+        self.put(Store(window.buffer, window.cell(self.index(index)), value, how, where))
         if how == "=" and cell is not None:
             self.know(cell, value, len(self.levels) - 1)
+
+
+def part(base: Window, prefix: Index, shape: tuple[DimLike, ...]) -> Window:
+    """The part of an array below a leading index."""
+    return Window(base.buffer, base.cell(prefix), shape, 0 if prefix else base.offset)
 
 
 def filled(window: Window, t: Type, x: Lit) -> list[Stmt]:
     """Loops that store a literal in every cell."""
     axes = [Var(I64, h) for h in "ijklpq"[: t.rank]]
-    s: Stmt = Store(window.buffer, (*window.prefix, *[dim_of(a) for a in axes]), Lit(x.value, x.type.element))
+    s: Stmt = Store(window.buffer, window.cell(tuple(map(dim_of, axes))), Lit(x.value, x.type.element))
     for a, d in zip(reversed(axes), reversed(t.shape), strict=True):
         s = For(a, 0, d, (s,), nest=True)
     return [s]
@@ -254,7 +268,7 @@ def _reduce(w: Writer, t: Task, e: Reduce) -> None:
             return
         window = w.window(e.out)
         now = Var(Type(e.initial.type.dtype), e.out.hint)
-        w.put(Load(now, window.buffer, (*window.prefix, *w.index(e.index))))
+        w.put(Load(now, window.buffer, window.cell(w.index(e.index))))
     if e.running is not None:
         w.store(e.running.out, e.running.index, narrowed(w, now, e.running.out.type.element), "=", e.where)
 

@@ -2,7 +2,8 @@
 
     out, ... = cond[split](predicate, arg, ...) { then(arg, ...), else(arg, ...) }
 
-The first `split` arguments are what `then` captured, the rest what `else` captured.
+The first `split` arguments are what `then` captured, the rest what `else` captured. `ragged`: pairs (k, j) of results: k is
+as long as j says, which may be another length in each branch.
 
     check[error, message](predicate)        raises that error where the predicate is False; never dead, never moved
 """
@@ -18,8 +19,10 @@ import numpy as np
 
 from .. import errors
 from ..ir.build import Value, bind, trace_open, value
-from ..ir.core import BOOL, OPS, Fn, Let, Op, Var, swap_type
+from ..ir.core import BOOL, I64, OPS, Fn, Let, Op, Type, Var, dim_of, swap_type
+from ..ir.dims import of_symbol
 from ..ir.walk import needed, used_in
+from .loop import Ragged, kept_pairs
 from .table import need
 
 
@@ -30,12 +33,13 @@ class Cond:
     then_args: tuple[Any, ...]
     other: Fn
     other_args: tuple[Any, ...]
+    ragged: Ragged = ()
 
     @staticmethod
     def of(let: Let, ins: Sequence[Any] | None = None) -> Cond:
         args = tuple(let.args if ins is None else ins)
         k = 1 + let.attrs["split"]
-        return Cond(args[0], let.fns[0], args[1:k], let.fns[1], args[k:])
+        return Cond(args[0], let.fns[0], args[1:k], let.fns[1], args[k:], let.attrs.get("ragged", ()))
 
     @property
     def branches(self) -> tuple[tuple[Fn, tuple[Any, ...]], tuple[Fn, tuple[Any, ...]]]:
@@ -46,37 +50,45 @@ class Cond:
         return bind(
             OPS["cond"], self.predicate, *self.then_args, *self.other_args,
             fns=(self.then, self.other), hints=names, split=len(self.then_args),
+            **({"ragged": self.ragged} if self.ragged else {}),
         )  # fmt: skip
 
 
 def cond(
-    predicate: Value, then: Callable[[], Any], other: Callable[[], Any], hints: Sequence[str] = ()
+    predicate: Value, then: Callable[[], Any], other: Callable[[], Any], hints: Sequence[str] = (), ragged: Ragged = ()
 ) -> tuple[Value, ...]:
     """`then()` or `other()`, by the predicate."""
     a, of_then = trace_open(then, [], "then")
     b, of_other = trace_open(other, [], "other")
-    return Cond(predicate, a, of_then, b, of_other).bind(hints)
+    return Cond(predicate, a, of_then, b, of_other, ragged).bind(hints)
 
 
-def _type(predicate: Any, *rest: Any, split: int) -> tuple[Any, ...]:
+def _type(predicate: Any, *rest: Any, split: int, ragged: Ragged = ()) -> tuple[Any, ...]:
     *args, then, other = rest
     need(predicate.type == BOOL, "cond", "a bool", (predicate,))
     sides = []
+    sizes = {j: Var(I64, then.results[j].hint) for _, j in ragged}
     for fn, mine in ((then, args[:split]), (other, args[split:])):
         env = dict(zip(fn.params, mine, strict=True))
-        sides.append([swap_type(r.type, env) for r in fn.results])
+        types: list[Any] = [r.type for r in fn.results]
+        for k, j in ragged:
+            r, n = fn.results[k], fn.results[j]
+            need(n.type == I64 and r.type.shape[0] == dim_of(n), "cond", "a result as long as another says", (r, n))
+            types[k] = Type(r.type.dtype, (of_symbol(sizes[j]), *r.type.shape[1:]))
+        sides.append([sizes.get(k, swap_type(t, env)) for k, t in enumerate(types)])
     need(sides[0] == sides[1], "cond", "branches of one type", (*then.results, *other.results))
     return tuple(sides[0])
 
 
-def _numpy(predicate: Any, *rest: Any, split: int) -> tuple[Any, ...]:
+def _numpy(predicate: Any, *rest: Any, split: int, ragged: Ragged = ()) -> tuple[Any, ...]:
     *args, then, other = rest
     return then(*args[:split]) if predicate else other(*args[split:])
 
 
 def _trim(let: Let, live: set[Var]) -> Let:
     view = Cond.of(let)
-    ks = [k for k, o in enumerate(let.outs) if o in live]
+    sizes = {j for k, j in view.ragged if let.outs[k] in live}
+    ks = [k for k, o in enumerate(let.outs) if o in live or k in sizes]
     fns, args = [], []
     for fn, mine in view.branches:
         body = needed(replace(fn, results=tuple(fn.results[k] for k in ks)))
@@ -84,7 +96,9 @@ def _trim(let: Let, live: set[Var]) -> Let:
         at = [k for k, p in enumerate(fn.params) if p in used]
         fns.append(replace(body, params=tuple(fn.params[k] for k in at)))
         args.append(tuple(mine[k] for k in at))
-    attrs = {"split": len(args[0])}
+    attrs: dict[str, Any] = {"split": len(args[0])}
+    if view.ragged:
+        attrs["ragged"] = kept_pairs(view.ragged, ks, ks)
     outs = tuple(let.outs[k] for k in ks)
     return replace(let, outs=outs, args=(view.predicate, *args[0], *args[1]), attrs=attrs, fns=tuple(fns))
 

@@ -5,6 +5,9 @@
 The body returns the next carries, then the row of the iteration. `rows[i - lo]` is the row of iteration i, whichever way
 the loop runs (`reverse`: from hi - 1 down to lo). `Loop` is the only code that knows how the groups are laid out.
 
+`ragged`: pairs (k, j). Row k has another length in each iteration: those of all iterations stand one behind the other, in the
+order in which these run. Carry j, from 0, counts how many there are: row k of an iteration begins where carry j was before it.
+
 `policy` says how its return sweep is to spare memory (`transform/checkpoint.py`); the meaning of the loop is the same:
 
     ("every", k)       remember the carries every k iterations, and compute k iterations again at a time
@@ -14,20 +17,21 @@ the loop runs (`reverse`: from hi - 1 down to lo). `Loop` is the only code that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..ir.build import Value, bind, trace_open, value
-from ..ir.core import I64, OPS, Atom, Fn, Let, Op, Type, Var, dim_of, swap_type, type_vars
-from ..ir.dims import DimLike, trips
+from ..ir.core import I64, OPS, Atom, Fn, Let, Lit, Op, Type, Var, dim_of, swap_type, type_vars
+from ..ir.dims import DimLike, combine, of_symbol, trips
 from ..ir.interp import NUMPY
 from ..ir.walk import needed, used_in
 from .table import is_index, need
 
 Policy = tuple[Any, ...] | None
+Ragged = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,15 @@ class Loop:
     body: Fn
     reverse: bool = False
     policy: Policy = None
+    ragged: Ragged = ()
 
     @staticmethod
     def of(let: Let, ins: Sequence[Any] | None = None) -> Loop:
         args = tuple(let.args if ins is None else ins)
         c = let.attrs["carry"]
-        policy = let.attrs.get("policy")
-        return Loop(args[0], args[1], args[2 : 2 + c], args[2 + c :], let.fns[0], let.attrs["reverse"], policy)
+        a = let.attrs
+        rest = (let.fns[0], a["reverse"], a.get("policy"), a.get("ragged", ()))
+        return Loop(args[0], args[1], args[2 : 2 + c], args[2 + c :], *rest)
 
     @property
     def count(self) -> int:
@@ -83,7 +89,8 @@ class Loop:
     def bind(self, hints: Sequence[str] = ()) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
         """Write the loop (a view of Values); its last carries and its rows."""
         names = [*(hints or [p.hint for p in self.carries]), *[row_name(r.hint) for r in self.rows]]
-        attrs: dict[str, Any] = {"carry": self.count, "reverse": self.reverse, **({"policy": self.policy} if self.policy else {})}
+        attrs: dict[str, Any] = {"carry": self.count, "reverse": self.reverse}
+        attrs.update((k, v) for k, v in (("policy", self.policy), ("ragged", self.ragged)) if v)
         out = bind(OPS["loop"], self.lo, self.hi, *self.init, *self.consts, fns=(self.body,), hints=names, **attrs)
         return out[: self.count], out[self.count :]
 
@@ -109,7 +116,9 @@ def loop(
     return (*carries, *rows)
 
 
-def _type(lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Policy = None) -> tuple[Type, ...]:
+def _type(
+    lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = ()
+) -> tuple[Any, ...]:
     *args, body = rest
     need(is_index(lo) and is_index(hi), "loop", "integer bounds", (lo, hi))
     need(len(body.params) == 1 + len(args), "loop", f"a body of {1 + len(args)} parameters", body.params)
@@ -117,29 +126,58 @@ def _type(lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Pol
     results = [swap_type(r.type, env) for r in body.results]
     for p, a, r in zip(body.params[1 : 1 + carry], args, results, strict=False):
         need(swap_type(p.type, env) == a.type == r, "loop", f"a carry `{p.hint}` of one type", (p, a, body.results[0]))
+    last, rows = ends("loop", body, args, results, carry, body.params[1 : 1 + carry], trips(dim_of(lo), dim_of(hi), 1), ragged)
+    return (*last, *rows)
+
+
+def ends(
+    name: str, body: Fn, args: Sequence[Atom], results: Sequence[Type], carry: int, carries: Sequence[Var], count: DimLike,
+    ragged: Ragged,
+) -> tuple[list[Any], list[Type]]:  # fmt: skip
+    """What a loop leaves, by what its body gives: the types of the last carries (a Var where it is a size), and of the rows."""
     inside = set(body.params) | {o for let in body.lets for o in let.outs}
-    for t in results:
-        need(not inside & set(type_vars(t)), "loop", "results whose sizes the body does not bind", body.results)
-    count = trips(dim_of(lo), dim_of(hi), 1)
-    return (*results[:carry], *[Type(t.dtype, (count, *t.shape)) for t in results[carry:]])
+    by = {carry + k: j for k, j in ragged}
+    last: list[Any] = list(results[:carry])
+    for k, t in enumerate(results):
+        sizes = Type(t.dtype, t.shape[1:]) if k in by else t
+        need(not inside & set(type_vars(sizes)), name, "results whose sizes the body does not bind", body.results)
+    for k, j in by.items():
+        grows = combine(dim_of(body.results[j]), dim_of(carries[j]), -1) if results[j] == I64 else None
+        need(isinstance(args[j], Lit) and args[j].has(0), name, "a ragged row counted from 0", (args[j],))
+        need(grows == body.results[k].type.shape[0], name, "a ragged row that a carry counts", (body.results[j], body.results[k]))
+        last[j] = last[j] if isinstance(last[j], Var) else Var(I64, carries[j].hint)
+    shape = lambda k, t: (of_symbol(last[by[k]]), *t.shape[1:]) if k in by else (count, *t.shape)
+    return last, [Type(t.dtype, shape(k, t)) for k, t in enumerate(results[carry:], carry)]
 
 
-def _numpy(lo: int, hi: int, *rest: Any, carry: int, reverse: bool, policy: Policy = None) -> tuple[Any, ...]:
+def _numpy(
+    lo: int, hi: int, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = ()
+) -> tuple[Any, ...]:
     *args, body = rest
     state, consts = tuple(args[:carry]), tuple(args[carry:])
     rows: dict[int, tuple[Any, ...]] = {}
     for i in reversed(range(lo, hi)) if reverse else range(lo, hi):
         out = body(i, *state, *consts)
         state, rows[i] = out[:carry], out[carry:]
-    kinds = body.fn.results[carry:]
-    return (*state, *[stack_rows([rows[i][k] for i in sorted(rows)], a.type) for k, a in enumerate(kinds)])
+    return (*state, *stacked(rows, body.fn.results[carry:], dict(ragged)))
 
 
-def stack_rows(rows: Sequence[Any], t: Type) -> Any:
-    """The rows one below the other; of no rows, an array without cells."""
-    if rows:
-        return np.stack(rows)
-    return np.zeros((0, *[d if isinstance(d, int) else 0 for d in t.shape]), NUMPY[t.dtype])
+def stacked(rows: dict[int, tuple[Any, ...]], kinds: Sequence[Atom], ragged: Mapping[int, int]) -> list[Any]:
+    """The rows by iteration, given in the order in which these ran: one below the other, a ragged one behind the other."""
+
+    def whole(k: int, t: Type) -> Any:
+        mine = [rows[i][k] for i in (rows if k in ragged else sorted(rows))]
+        if mine:
+            return np.concatenate(mine) if k in ragged else np.stack(mine)
+        shape = [d if isinstance(d, int) else 0 for d in t.shape]
+        return np.zeros((0, *(shape[1:] if k in ragged else shape)), NUMPY[t.dtype])
+
+    return [whole(k, a.type) for k, a in enumerate(kinds)]
+
+
+def kept_pairs(ragged: Ragged, rows: Sequence[int], carries: Sequence[int]) -> Ragged:
+    """Those of the rows and carries that are left, in their new places."""
+    return tuple((rows.index(k), carries.index(j)) for k, j in ragged if k in rows)
 
 
 def _trim(let: Let, live: set[Var]) -> Let:
@@ -148,7 +186,7 @@ def _trim(let: Let, live: set[Var]) -> Let:
     view = Loop.of(let)
     c = view.count
     rows = [k for k in range(len(view.rows)) if let.outs[c + k] in live]
-    keep = {k for k in range(c) if let.outs[k] in live}
+    keep = {k for k in range(c) if let.outs[k] in live} | {j for k, j in view.ragged if k in rows}
     while True:
         ks = sorted(keep)
         body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
@@ -162,6 +200,8 @@ def _trim(let: Let, live: set[Var]) -> Let:
     outs = (*[let.outs[k] for k in ks], *[let.outs[c + k] for k in rows])
     args = (view.lo, view.hi, *[view.init[k] for k in ks], *[view.consts[k] for k in consts])
     attrs = {**let.attrs, "carry": len(ks)}
+    if view.ragged:
+        attrs["ragged"] = kept_pairs(view.ragged, rows, ks)
     return replace(let, outs=outs, args=args, attrs=attrs, fns=(replace(body, params=params),))
 
 

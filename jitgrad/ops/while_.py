@@ -4,7 +4,7 @@
 
 
 Test and body have the same parameters, (carry, ..., const, ...). `count` is how often the body ran (i64); `rows[k]` is the
-row of its k-th run, so the size of rows is `count`. `While` is the only code that knows the layout.
+row of its k-th run, so the size of rows is `count`. `ragged` as of `loop`. `While` is the only code that knows the layout.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.build import Value, bind, trace_open, value
-from ..ir.core import BOOL, I64, OPS, Atom, Fn, Let, Op, Type, Var, swap_type
+from ..ir.core import BOOL, I64, OPS, Atom, Fn, Let, Op, Var, swap_type
 from ..ir.dims import of_symbol
 from ..ir.walk import needed, used_in, widen
-from .loop import row_name, stack_rows
+from .loop import Ragged, ends, kept_pairs, row_name, stacked
 from .table import need
 
 
@@ -27,12 +27,13 @@ class While:
     body: Fn
     init: tuple[Any, ...]
     consts: tuple[Any, ...]
+    ragged: Ragged = ()
 
     @staticmethod
     def of(let: Let, ins: Sequence[Any] | None = None) -> While:
         args = tuple(let.args if ins is None else ins)
         c = let.attrs["carry"]
-        return While(let.fns[0], let.fns[1], args[:c], args[c:])
+        return While(let.fns[0], let.fns[1], args[:c], args[c:], let.attrs.get("ragged", ()))
 
     @property
     def count(self) -> int:
@@ -59,7 +60,8 @@ class While:
         """Write it; the last carries, the count, the rows."""
         names = [*(hints or [p.hint for p in self.carries]), "count", *[row_name(r.hint) for r in self.rows]]
         c = self.count
-        out = bind(OPS["while"], *self.init, *self.consts, fns=(self.test, self.body), hints=names, carry=c)
+        attrs: dict[str, Any] = {"carry": c, **({"ragged": self.ragged} if self.ragged else {})}
+        out = bind(OPS["while"], *self.init, *self.consts, fns=(self.test, self.body), hints=names, **attrs)
         return out[:c], out[c], out[c + 1 :]
 
 
@@ -76,7 +78,7 @@ def while_(
     return (*carries, count, *rows)
 
 
-def _type(*rest: Any, carry: int) -> tuple[Any, ...]:
+def _type(*rest: Any, carry: int, ragged: Ragged = ()) -> tuple[Any, ...]:
     *args, test, body = rest
     need(len(test.params) == len(body.params) == len(args), "while", f"bodies of {len(args)} parameters", body.params)
     need(len(test.results) == 1 and test.results[0].type == BOOL, "while", "a test that gives one bool", test.results)
@@ -85,18 +87,18 @@ def _type(*rest: Any, carry: int) -> tuple[Any, ...]:
     for p, a, r in zip(body.params[:carry], args, results, strict=False):
         need(a.type == r, "while", f"a carry `{p.hint}` of one type", (a, p))
     count = Var(I64, "count")
-    return (*results[:carry], count, *[Type(t.dtype, (of_symbol(count), *t.shape)) for t in results[carry:]])
+    last, rows = ends("while", body, args, results, carry, body.params[:carry], of_symbol(count), ragged)
+    return (*last, count, *rows)
 
 
-def _numpy(*rest: Any, carry: int) -> tuple[Any, ...]:
+def _numpy(*rest: Any, carry: int, ragged: Ragged = ()) -> tuple[Any, ...]:
     *args, test, body = rest
     state, consts, rows = tuple(args[:carry]), tuple(args[carry:]), []
     while test(*state, *consts)[0]:
         out = body(*state, *consts)
         state = out[:carry]
         rows.append(out[carry:])
-    kinds = body.fn.results[carry:]
-    return (*state, len(rows), *[stack_rows([r[k] for r in rows], a.type) for k, a in enumerate(kinds)])
+    return (*state, len(rows), *stacked(dict(enumerate(rows)), body.fn.results[carry:], dict(ragged)))
 
 
 def _trim(let: Let, live: set[Var]) -> Let:
@@ -106,7 +108,7 @@ def _trim(let: Let, live: set[Var]) -> Let:
     test = needed(view.test)
     in_test = used_in(test)
     rows = [k for k in range(len(view.rows)) if let.outs[c + 1 + k] in live]
-    keep = {k for k in range(c) if let.outs[k] in live or test.params[k] in in_test}
+    keep = {k for k in range(c) if let.outs[k] in live or test.params[k] in in_test} | {j for k, j in view.ragged if k in rows}
     while True:
         ks = sorted(keep)
         body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
@@ -120,7 +122,10 @@ def _trim(let: Let, live: set[Var]) -> Let:
     fns = tuple(replace(f, params=tuple(f.params[k] for k in positions)) for f in (test, body))
     outs = (*[let.outs[k] for k in ks], let.outs[c], *[let.outs[c + 1 + k] for k in rows])
     args = (*[view.init[k] for k in ks], *[view.consts[k] for k in consts])
-    return replace(let, outs=outs, args=args, attrs={**let.attrs, "carry": len(ks)}, fns=fns)
+    attrs = {**let.attrs, "carry": len(ks)}
+    if view.ragged:
+        attrs["ragged"] = kept_pairs(view.ragged, rows, ks)
+    return replace(let, outs=outs, args=args, attrs=attrs, fns=fns)
 
 
 OPS["while"] = Op("while", _type, _numpy, construct=True, trim=_trim)

@@ -76,10 +76,12 @@ def _get(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
     if (spread := made_by(rw, a.atom, "broadcast")) and not spread[0][0].type.shape:
         t = let.op.type(a.atom, *index, **let.attrs)[0]
         return broadcast(Value(spread[0][0]), t.shape, ())
-    if (window := made_by(rw, a.atom, "get")) and scalar_index(let.attrs) and not rw.is_overwritten(window[0][0]):
-        whole_index = through(window, ins[1:])
-        if whole_index is not None:
+    if (window := made_by(rw, a.atom, "get")) and not rw.is_overwritten(window[0][0]):
+        if scalar_index(let.attrs) and (whole_index := through(window, ins[1:])) is not None:
             return get(Value(window[0][0]), *whole_index)
+        if let.attrs["spec"][0] == "i" and set(window[1]["spec"][:1]) == {"s"} and set(window[1]["spec"][1:]) == {":"}:
+            (x, start, _), (step,) = window[0], window[1]["steps"]
+            return get(Value(x), Value(start) + ins[1] * step, *ins[2:], hint=let.outs[0].hint, **let.attrs)
     if made_by(rw, a.atom, "iota") and let.attrs["spec"] == "i" and within(dim_of(index[0]), a.shape[0], rw.ranges):
         return ins[1]
     return None

@@ -3,7 +3,7 @@
 Only the branch that is taken has tangents and a return sweep, so a branch that guards 1 / x is safe: the other contributes
 nothing, not 0 * inf. The return sweep is a `cond` on the same predicate. It has what its branch captured, and computes the
 branch again from that; what cannot be done again straight away (the results of loops) the forward `cond` gives as further
-results, which are zero in the other branch.
+results, which are zero in the other branch; of arrays, no cells: such a result is as long as another says (`ragged`).
 
 Adjoints of captured values are handed in and out; one that the branch does not touch passes through. The adjoint of an array
 that the branch writes comes from that of the result: handed in, it would be a dense sum.
@@ -12,11 +12,11 @@ that the branch writes comes from that of the result: handed in, it would be a d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..ir.build import Value, again
+from ..ir.build import Value, again, size, value
 from ..ir.core import Atom, Fn, Let, Type, Var, swap_type, type_vars, zero_of
 from ..ops.cond import Cond, cond
 from .access import root_of
@@ -25,8 +25,8 @@ from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_ze
 from .cut import INFINITE
 from .decisions import Decision, Kept, inside, note, reason
 from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
-from .keep import write_checks
-from .remember import Question, Split, cheapest, emitter, split
+from .keep import cut_out, write_checks
+from .remember import Question, Split, cheapest, emitter, small, split
 
 
 def _sides(let: Let, ins: Sequence[Value], extra: Sequence[Any]) -> list[tuple[Fn, Sequence[Value], Sequence[Any]]]:
@@ -50,8 +50,10 @@ def push_cond(let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> tuple[
         return run
 
     hints = [*[o.hint for o in let.outs], *[let.outs[k].hint + "_dot" for k in on]]
-    out = cond(ins[0], branch(*sides[0]), branch(*sides[1]), hints)
     n = len(let.outs)
+    by = dict(let.attrs.get("ragged", ()))
+    pairs = (*by.items(), *[(n + m, by[k]) for m, k in enumerate(on) if k in by])
+    out = cond(ins[0], branch(*sides[0]), branch(*sides[1]), hints, pairs)
     dots = dict(zip(on, out[n:], strict=True))
     return out[:n], [dots.get(k) for k in range(n)]
 
@@ -76,11 +78,12 @@ class Side:
     def question(joint: Joint, want: Sequence[Atom], without: Sequence[Var]) -> Question:
         """`without`: captured arrays that the return sweep does not have."""
         sizes = set(joint.primal)
-        storable = lambda t: set(type_vars(t)) <= sizes
-        free = [p for p in joint.primal if p not in without]
+        storable = lambda t: set(type_vars(Type(t.dtype, t.shape[1:]))) <= sizes
+        along = lambda v: [n for n in type_vars(Type("i64", v.type.shape[:1])) if n not in sizes]
+        free = [*[p for p in joint.primal if p not in without], *joint.totals]
         carried = (*joint.bars, *[r.after for r in joint.restored])
         given = [r for r in joint.primal_results if isinstance(r, Var)]
-        return Question.of(joint.fn, carried, free, want, storable, joint.restored, given)
+        return replace(Question.of(joint.fn, carried, free, want, storable, joint.restored, given), along=along)
 
     @property
     def more(self) -> list[Var]:
@@ -89,10 +92,19 @@ class Side:
 
     def decided(self) -> list[Kept]:
         question = self.question(self.joint, self.want, ())
-        return [Kept(v.hint, self.outer(v.type), reason(v, question, self.way)) for v in self.more]
+        types = [Type(v.type.dtype, v.type.shape[1:]) if ragged(v.type) else v.type for v in self.more]
+        reasons = [reason(v, question, self.way) for v in self.more]
+        return [Kept(v.hint, self.outer(t), why, ragged(v.type)) for v, t, why in zip(self.more, types, reasons, strict=True)]
 
     def outer(self, t: Type) -> Type:
         return swap_type(t, dict(self.env()))
+
+    def nothing(self, v: Var) -> list[Value]:
+        """What the other branch gives for it."""
+        if not ragged(v.type):
+            return [Value(zero_of(self.outer(v.type)))]
+        rest = self.outer(Type(v.type.dtype, v.type.shape[1:]))
+        return [value(0), Value(zero_of(Type(v.type.dtype, (0, *rest.shape))))]
 
     def env(self) -> dict[Var, Atom]:
         return {p: a.atom for p, a in zip(self.joint.primal, self.args, strict=True)}
@@ -102,14 +114,24 @@ class Side:
         env: dict[Var, Any] = self.env()
         emit = emitter(self.joint.fn, env)
         write_checks(self.joint, env, emit)
-        return [emit(r) for r in self.joint.primal_results], [suggest(emit(v), v.hint) for v in self.more]
+        outs = [emit(r) for r in self.joint.primal_results]
+        more: list[Value] = []
+        for v in self.more:
+            x = emit(v)
+            more += [size(x.shape[0])] if ragged(v.type) else []
+            more.append(suggest(x, v.hint))
+        return outs, more
 
     def backward(self, outs: Sequence[Value], more: Sequence[Value], carried: Mapping[Var, Value]) -> list[Value]:
         env: dict[Var, Any] = self.env()
         for r, y in zip(self.joint.primal_results, outs, strict=True):
             if isinstance(r, Var) and r in self.way.saved:
                 env[r] = y.atom
-        env.update((v, x.atom) for v, x in (*zip(self.more, more, strict=True), *carried.items()))
+        env.update((v, x.atom) for v, x in carried.items())
+        left = iter(more)
+        given = {v: next(left) if not ragged(v.type) else (next(left), next(left))[1] for v in self.more}
+        for v, x in sorted(given.items(), key=lambda pair: pair[0].type.rank):  # sizes first
+            env[v] = (cut_out(x, swap_type(v.type, env), v.hint) if ragged(v.type) else x).atom
         emit = emitter(self.joint.fn, env, self.way)
         return [emit(r) for r in self.want]
 
@@ -119,16 +141,27 @@ def forward(let: Let, ins: Sequence[Value], sides: Sequence[Side]) -> tuple[Sequ
     then, other = sides
     if not then.more and not other.more:
         return again(let, ins), [(), ()]
-    zeros = [[Value(zero_of(s.outer(v.type))) for v in s.more] for s in sides]
+    zeros = [[x for v in s.more for x in s.nothing(v)] for s in sides]
 
     def branch(k: int) -> tuple[Value, ...]:
         outs, more = sides[k].forward()
         return (*outs, *(more if k == 0 else zeros[0]), *(more if k == 1 else zeros[1]))
 
-    hints = [*[o.hint for o in let.outs], *[v.hint for s in sides for v in s.more]]
-    out = cond(ins[0], lambda: branch(0), lambda: branch(1), hints)
-    n, m = len(let.outs), len(let.outs) + len(then.more)
+    hints = [o.hint for o in let.outs]
+    pairs = list(let.attrs.get("ragged", ()))
+    for v in [v for s in sides for v in s.more]:
+        if ragged(v.type):
+            pairs.append((len(hints) + 1, len(hints)))
+            hints.append("length")
+        hints.append(v.hint)
+    out = cond(ins[0], lambda: branch(0), lambda: branch(1), hints, tuple(pairs))
+    n, m = len(let.outs), len(let.outs) + len(zeros[0])
     return out[:n], [out[n:m], out[m:]]
+
+
+def ragged(t: Type) -> bool:
+    """Is a value of that type remembered as a result of unknown length? All arrays but those of a few elements are."""
+    return bool(t.shape) and not small(t)
 
 
 def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Sequence[Value], Back]:
@@ -147,7 +180,8 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
     sides: Sequence[Side] = []
     inner: list[Decision] = []
     for (fn, values, flags), rows, accs in zip(branches, on, gathered, strict=True):
-        joint, within = inside(partial(make_joint, fn, flags, (), rows, accs))
+        starts = dict.fromkeys(k for k, _ in let.attrs.get("ragged", ()))
+        joint, within = inside(partial(make_joint, fn, flags, (), rows, accs, starts=starts))
         sides = [*sides, Side.of(values, joint, joint.new_bars)]
         inner += within
     sides, put = restoring(sides, args)
@@ -162,6 +196,8 @@ def pull_cond(let: Let, ins: Sequence[Value], want: Sequence[bool]) -> tuple[Seq
             side, mine, flags = sides[k], args[k], branches[k][2]
             joint = side.joint
             carried = {v: tangent_or_zero(gs[r], outs[r]) for v, r in zip(joint.row_bars, on[k], strict=True)}
+            whole = [g for v, g in carried.items() if set(type_vars(v.type)) & set(joint.totals)]
+            carried.update(zip(joint.totals, [size(g.shape[0]) for g in whole], strict=True))
             carried.update((v, accs[mine[j]]) for v, j in zip(joint.accs, gathered[k], strict=True))
             order = [*[j for j, w in enumerate(flags) if w and j not in gathered[k]], *gathered[k]]
             new: dict[Any, Value] = {}

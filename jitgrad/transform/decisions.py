@@ -21,24 +21,24 @@ from .remember import Question, Split
 
 @dataclass(frozen=True)
 class Kept:
-    """A value that is remembered: of which name, of which type (that of all its rows), and why."""
+    """A value that is remembered: of which name, of which type (that of all its rows), and why. `each`: of one row, of which
+    there is an unknown number."""
 
     name: str
     type: Type
     why: str
+    each: bool = False
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`way`: how carried arrays are had again (`remember.py`). `each`: the types are those of one iteration, of an unknown
-    number. `inner`: the decisions about constructs within the body."""
+    """`way`: how carried arrays are had again (`remember.py`). `inner`: the decisions about constructs within the body."""
 
     what: str
     way: str
     kept: tuple[Kept, ...]
     where: Where | None
     inner: tuple[Decision, ...] = ()
-    each: bool = False
     root: Any = None  # the trace it belongs to: one that is started again begins anew
 
 
@@ -65,13 +65,13 @@ def inside(make: Callable[[], Any]) -> tuple[Any, tuple[Decision, ...]]:
     return made, tuple(inner)
 
 
-def note(what: str, way: str, kept: Sequence[Kept], inner: tuple[Decision, ...], each: bool = False) -> None:
+def note(what: str, way: str, kept: Sequence[Kept], inner: tuple[Decision, ...]) -> None:
     record = _record.get()
     if record is not None:
         scope = root = current()
         while root.parent is not None:
             root = root.parent
-        record.append(Decision(what, way, tuple(kept), scope.where, inner, each, root))
+        record.append(Decision(what, way, tuple(kept), scope.where, inner, root))
 
 
 # ---- why

@@ -178,7 +178,7 @@ def apart(x: Access, y: Access, ranges: Mapping[Any, tuple[DimLike, DimLike]]) -
 
 def any_order(view: Loop, around: Around) -> bool:
     """May the iterations run in any order? `around`: what is known within the body."""
-    if any(map(effectful, view.body.lets)):
+    if view.ragged or any(map(effectful, view.body.lets)):
         return False
     pairs = zip(view.carries, view.nexts, strict=True)
     return all(_free_array(view, p, r, around) if p.type.shape else accumulates(view.body, p, r) for p, r in pairs)

@@ -111,7 +111,7 @@ def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     if uses(b) & set(a.outs) or _overwrites(a, b, roots) or _overwrites(b, a, roots):
         return None
     one, two = Loop.of(a), Loop.of(b)
-    if (one.lo, one.hi) != (two.lo, two.hi) or effectful(a):
+    if (one.lo, one.hi, one.policy) != (two.lo, two.hi, two.policy) or effectful(a):
         return None
     reverse = _direction(a, b, around)
     if reverse is None:
@@ -122,7 +122,10 @@ def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     c, d = one.count, two.count
     outs = (*a.outs[:c], *b.outs[:d], *a.outs[c:], *b.outs[d:])
     args = (one.lo, one.hi, *one.init, *two.init, *consts)
-    return _inside(Let(outs, a.op, args, {"carry": c + d, "reverse": reverse}, (simplify(body),), a.where), around)
+    attrs = {**a.attrs, "carry": c + d, "reverse": reverse}
+    if one.ragged or two.ragged:
+        attrs["ragged"] = (*one.ragged, *[(len(one.rows) + k, c + j) for k, j in two.ragged])
+    return _inside(Let(outs, a.op, args, attrs, (simplify(body),), a.where), around)
 
 
 def _direction(a: Let, b: Let, around: Around) -> bool | None:
@@ -182,7 +185,10 @@ def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
         fns.append(simplify(_branch(f, mine, copied(g), his, every, at)))
         args.append(every)
     joined = (one.predicate, *args[0], *args[1])
-    return _inside(Let((*a.outs, *b.outs), a.op, joined, {"split": len(args[0])}, tuple(fns), a.where), around)
+    attrs: dict[str, Any] = {"split": len(args[0])}
+    if one.ragged or two.ragged:
+        attrs["ragged"] = (*one.ragged, *[(len(a.outs) + k, len(a.outs) + j) for k, j in two.ragged])
+    return _inside(Let((*a.outs, *b.outs), a.op, joined, attrs, tuple(fns), a.where), around)
 
 
 def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[Any], at: dict[Any, int]) -> Fn:

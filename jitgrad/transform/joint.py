@@ -3,6 +3,9 @@
     joint: (head..., carries..., constants..., bars of carries..., bars of rows..., bars of constants so far...)
         -> (results of the body..., bars of carries..., bars of constants...)
 
+The bar of a ragged row is that of the rows of all iterations (and, as the last parameter, its length); the program cuts its
+part out.
+
 `head` is the index of a loop. The body of a `while` has none, a branch has constants only. If the arrays that the body
 writes are to be put back (`undoable`), further parameters are these arrays as they are after the body, and further results
 pairs of a version of the array and what stands for it in the return sweep.
@@ -13,13 +16,14 @@ loop is then known, and nothing more is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from ..ir.build import Scope, Value, again, current, replay, trace
-from ..ir.core import Atom, Fn, Let, Var
+from ..ir.build import Scope, Value, again, current, replay, size, trace, value
+from ..ir.core import I64, Atom, Fn, Let, Type, Var
+from ..ir.dims import of_symbol
 from ..ir.walk import definitions
 from ..ops.index import get, put
 from .access import Chain, chain_of
@@ -41,6 +45,7 @@ class Joint:
     accs: tuple[Var, ...] = ()  # of the active constants, gathered so far
     primal_results: tuple[Atom, ...] = ()
     new_bars: tuple[Atom, ...] = ()  # of the active carries, then of the active constants
+    totals: tuple[Var, ...] = ()  # how long the bars of ragged rows are, of all iterations
     pairs: tuple[tuple[Atom, Atom], ...] = ()  # an array after an inner loop, and before it, put back by its return sweep
     restored: tuple[Restored, ...] = ()
 
@@ -56,26 +61,35 @@ def make_joint(
     rows: Sequence[int],
     consts: Sequence[int],
     assuming: Assuming = lambda ins: nullcontext(),
+    starts: Mapping[int, int | None] = {},
 ) -> Joint:
     """`want`: which parameters are active. `state`, `rows`: the active results whose bars are carried, and those whose bars
-    come in rows; `consts`: the active parameters whose bars are gathered. The other active parameters are carries."""
+    come in rows; `consts`: the active parameters whose bars are gathered. The other active parameters are carries.
+    `starts`: the results that are ragged rows, and which parameter tells where such a row begins (None: at 0)."""
     n, m = len(body.params), len(body.results)
     slots = [k for k in range(n) if want[k] and k not in consts]
+    totals = {k: Var(I64, "total") for k in rows if k in starts}
+    types = {k: body.results[k].type for k in rows}
+    types.update((k, Type(types[k].dtype, (of_symbol(t), *types[k].shape[1:]))) for k, t in totals.items())
     names = [body.params[k].hint for k in slots] if len(slots) == len(state) else [body.results[k].hint for k in state]
     extra = [
         *[Var(body.results[k].type, h + "_bar") for k, h in zip(state, names, strict=True)],
-        *[Var(body.results[k].type, body.results[k].hint + "_bar") for k in rows],
+        *[Var(types[k], body.results[k].hint + "_bar") for k in rows],
         *[Var(body.params[k].type, body.params[k].hint + "_bar") for k in consts],
+        *totals.values(),
     ]
     a, b = len(state), len(state) + len(rows)
     found: list[tuple[Value, Value]] = []
 
     def write(*args: Value) -> tuple[Value, ...]:
-        ins, bars = args[:n], args[n:]
+        ins, bars = args[:n], args[n : len(args) - len(totals)]
         gs = dict(zip([*state, *rows], bars[:b], strict=True))
         accs = dict(zip(consts, bars[b:], strict=True))
         with assuming(ins), noting(current()) as pairs:
             outs, back = sweep(body, ins, want)
+            for k in totals:
+                start = starts[k]
+                gs[k] = part(gs[k], ins[start] if start is not None else value(0), outs[k])
             new = back([gs.get(k) for k in range(m)], [accs.get(k) for k in range(n)])
         found[:] = pairs
         return (*outs, *[tangent_or_zero(new[k], ins[k]) for k in (*slots, *consts)], *[v for p in pairs for v in p])
@@ -84,7 +98,13 @@ def make_joint(
     q, r = fn.params, fn.results
     end = m + len(slots) + len(consts)
     pairs = tuple(zip(r[end::2], r[end + 1 :: 2], strict=True))
-    return Joint(fn, q[:n], q[n : n + a], q[n + a : n + b], q[n + b :], r[:m], r[m:end], pairs)
+    e = len(q) - len(totals)
+    return Joint(fn, q[:n], q[n : n + a], q[n + a : n + b], q[n + b : e], r[:m], r[m:end], q[e:], pairs)
+
+
+def part(rows: Value, start: Value, like: Value) -> Value:
+    """As many rows as `like` has, from `start` on."""
+    return get(rows, start, size(like.shape[0]), spec="s" + ":" * (rows.rank - 1), steps=(1,), hint=like.atom.hint)
 
 
 # ---- arrays that inner return sweeps put back
@@ -163,8 +183,8 @@ def undoable(
 
 def _located(joint: Joint, fn: Fn, kept: Sequence[tuple[int, Chain, Var]]) -> Joint:
     """The groups of the extended program."""
-    sizes = [len(g) for g in (joint.primal, joint.state_bars, joint.row_bars, joint.accs)]
-    p, s, r, a = [fn.params[sum(sizes[:k]) : sum(sizes[: k + 1])] for k in range(4)]
+    sizes = [len(g) for g in (joint.primal, joint.state_bars, joint.row_bars, joint.accs, joint.totals)]
+    p, s, r, a, t = [fn.params[sum(sizes[:k]) : sum(sizes[: k + 1])] for k in range(5)]
     m, b = len(joint.primal_results), len(joint.new_bars)
     at = len(joint.fn.results)
     restored: list[Restored] = []
@@ -173,7 +193,7 @@ def _located(joint: Joint, fn: Fn, kept: Sequence[tuple[int, Chain, Var]]) -> Jo
         at += len(mine)
         stand = {v: u for v, u in zip(mine[::2], mine[1::2], strict=True) if isinstance(v, Var)}
         restored.append(Restored(k, after, stand, mine[1]))
-    return Joint(fn, p, s, r, a, fn.results[:m], fn.results[m : m + b], (), tuple(restored))
+    return Joint(fn, p, s, r, a, fn.results[:m], fn.results[m : m + b], t, (), tuple(restored))
 
 
 class _Undoing:

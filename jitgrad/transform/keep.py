@@ -1,7 +1,8 @@
 """The two loops of a derivative: the forward loop that remembers, and the backward loop that reads it back.
 
 `kept` decides how (`remember.py`) and gives a `Keeper`, which writes both. A value that is remembered is a row of the forward
-loop; `rows[i - lo]` is that of iteration i whichever way a loop runs, so the backward loop has the same index and bounds.
+loop; `rows[i - lo]` is that of iteration i whichever way a loop runs, so the backward loop has the same index and bounds. Of
+a ragged row, one whose length no bound is known for, the forward loop counts how many there were before, and remembers that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..ir.core import I64, Atom, Size, Type, Var, dim_of, swap_dim, swap_type, t
 from ..ir.dims import DimLike, Opaque, combine, of_symbol, opaque, symbols, trips
 from ..ir.walk import effectful, widen
 from ..ops.index import get, put
-from ..ops.loop import Loop, loop
+from ..ops.loop import Loop, Ragged, loop
 from ..ops.while_ import While
 from .access import Finals, assuming, chain_of, facts, integers
 from .ad import Tangent, push_fn, suggest
@@ -50,19 +51,21 @@ def known(kind: Kind, view: Any, ins: Sequence[Value]) -> AbstractContextManager
     return assuming(names, {ins[0].atom: (facts().resolved(view.lo.atom), facts().resolved(view.hi.atom))})
 
 
-def bind_step(kind: Kind, view: Any, step: Any, init: Sequence[Value], hints: Sequence[str]) -> tuple[Any, Any, Any]:
+def bind_step(
+    kind: Kind, view: Any, step: Any, init: Sequence[Value], hints: Sequence[str], ragged: Ragged
+) -> tuple[Any, Any, Any]:
     """The same loop or while with another step, which captures its constants."""
     types = [v.type for v in init]
     if kind is LOOP:
         body, captured = trace_open(step, [I64, *types], view.body.name, [view.index.hint, *hints])
-        last, rows = Loop(view.lo, view.hi, tuple(init), captured, body, view.reverse, view.policy).bind(hints)
+        last, rows = Loop(view.lo, view.hi, tuple(init), captured, body, view.reverse, view.policy, ragged).bind(hints)
         return last, (), rows
     c = view.count
     replay = lambda *s: push_fn(view.test, (*s[:c], *view.consts), [None] * len(view.test.params))[0]
     test, of_test = trace_open(replay, types, "test", hints)
     body, of_body = trace_open(step, types, view.body.name, hints)
     (test, body), captured = widen([test, body], [of_test, of_body], keep=len(init))
-    last, count, rows = While(test, body, tuple(init), captured).bind(hints)
+    last, count, rows = While(test, body, tuple(init), captured, ragged).bind(hints)
     return last, (count,), rows
 
 
@@ -130,15 +133,32 @@ class Places:
 
     def question(self, want: Sequence[Atom]) -> Question:
         joint = self.joint
-        free = (*self.head, *self.consts, *[self.carries[k] for k in self.counters()])
+        free = (*self.head, *self.consts, *joint.totals, *[self.carries[k] for k in self.counters()])
         carried = (*joint.bars, *[r.after for r in joint.restored])
         storable = lambda t: self.stored(t) is not None
-        return Question.of(joint.fn, carried, free, want, storable, joint.restored, self.rows())
+        found = Question.of(joint.fn, carried, free, want, storable, joint.restored, self.rows())
+        return replace(found, along=self.along)
 
     def rows(self) -> dict[Var, int]:
         """Values that the loop keeps in any case, and in which of its rows."""
         kept = self.joint.primal_results[self.view.count :]
         return {r: k for k, r in reversed([*enumerate(kept)]) if isinstance(r, Var)}
+
+    def counter_of(self, v: Var) -> Var | None:
+        """Of a value that is a ragged row in any case: the carry that tells where."""
+        j = dict(self.view.ragged).get(self.rows().get(v))
+        return None if j is None else self.carries[j]
+
+    def ragged(self, t: Type) -> bool:
+        """Has a row of such values another length in each iteration, and no bound?"""
+        return bool(t.shape) and self.rectangle(t) is None
+
+    def along(self, v: Var) -> list[Var]:
+        """The length and, if it is another row's place, the beginning of a ragged row."""
+        if not self.ragged(v.type):
+            return []
+        start = self.counter_of(v)
+        return [*type_vars(Type(I64.dtype, v.type.shape[:1])), *([start] if start is not None else [])]
 
     def counters(self) -> dict[int, int]:
         """Carries that grow by the same integer in every iteration: they are known without being remembered."""
@@ -165,6 +185,14 @@ class Places:
         return found
 
     def stored(self, t: Type) -> Type | None:
+        """The type of what holds such a value. The first axis of a ragged row is as it is. None: it cannot be a row."""
+        whole = self.rectangle(t)
+        if whole is not None or not t.shape:
+            return whole
+        rest = self.rectangle(Type(t.dtype, t.shape[1:]))
+        return None if rest is None else Type(t.dtype, (t.shape[0], *rest.shape))
+
+    def rectangle(self, t: Type) -> Type | None:
         """The type of a row that holds such a value: sizes that change from trip to trip become their bound. None: no bound."""
         mentioned = set(type_vars(t))
         if not mentioned <= {*self.consts, *self.head}:
@@ -209,6 +237,9 @@ class Keeper:
         self.more = [v for v in way.saved if v not in have]
         places_of = {**have, **{v: len(self.view.rows) + k for k, v in enumerate(self.more)}}
         self.row_of = {v: places_of[v] for v in way.saved}
+        # The lengths of the ragged rows that are remembered; each is counted once, and where a row begins is a row behind.
+        self.lengths = list(dict.fromkeys(v.type.shape[0] for v in self.more if places.ragged(v.type)))
+        self.begin = {n: len(self.view.rows) + len(self.more) + q for q, n in enumerate(self.lengths)}
 
     def decided(self) -> list[Kept]:
         """What is remembered and why, in the terms of the program around the loop."""
@@ -217,9 +248,13 @@ class Keeper:
         question = self.places.question(self.want)
         found = []
         for v in self.more:
-            t = swap_type(self.places.stored(v.type) or v.type, names)
-            found.append(Kept(v.hint, Type(t.dtype, (*rows, *t.shape)), reason(v, question, self.way)))
-        return found
+            ragged = self.places.ragged(v.type)
+            t = self.places.stored(v.type) or v.type
+            t = swap_type(Type(t.dtype, t.shape[1:]) if ragged else t, names)
+            t = Type(t.dtype, t.shape if ragged else (*rows, *t.shape))
+            found.append(Kept(v.hint, t, reason(v, question, self.way), ragged or self.kind is WHILE))
+        begin = Kept("begin", Type(I64.dtype, rows), "where each of the rows of unknown length begins", self.kind is WHILE)
+        return [*found, *[begin] * len(self.lengths)]
 
     def count(self) -> DimLike:
         return trips(dim_of(self.view.lo.atom), dim_of(self.view.hi.atom), 1)
@@ -227,17 +262,27 @@ class Keeper:
     def forward(self) -> tuple[Any, Any, Any]:
         """The loop: its last carries, its count (of a while), its rows and then those that are remembered."""
         view, p, joint = self.view, self.kind.params, self.joint
+        c, e = view.count, p + view.count
 
         def step(*args: Value) -> tuple[Value, ...]:
-            values = (*args[:p], *args[p:], *view.consts)
+            values = (*args[:e], *view.consts)
             env = {v: x.atom for v, x in zip(joint.primal, values, strict=True)}
             emit = emitter(joint.fn, env)
             write_checks(joint, env, emit)
             outs = [emit(r) for r in joint.primal_results]
-            saved = [padded(emit(v), swap_type(self.places.stored(v.type) or v.type, env)) for v in self.more]
-            return (*outs, *[suggest(k, v.hint) for k, v in zip(saved, self.more, strict=True)])
+            saved = []
+            for v in self.more:
+                x = emit(v)
+                saved.append(suggest(padded(x, swap_type(self.places.stored(v.type) or v.type, env)), v.hint))
+            counted = [size(combine(dim_of(x.atom), swap_dim(n, env), 1)) for x, n in zip(args[e:], self.lengths, strict=True)]
+            return (*outs[:c], *counted, *outs[c:], *saved, *args[e:])
 
-        return bind_step(self.kind, view, step, view.init, [v.hint for v in view.carries])
+        init = (*view.init, *[value(0)] * len(self.lengths))
+        hints = [*[v.hint for v in view.carries], *["begin"] * len(self.lengths)]
+        new = [(k, v.type.shape[0]) for k, v in enumerate(self.more, len(view.rows)) if self.places.ragged(v.type)]
+        ragged = (*view.ragged, *[(k, c + self.lengths.index(n)) for k, n in new])
+        last, middle, rows = bind_step(self.kind, view, step, init, hints, ragged)
+        return last[:c], middle, rows
 
     def backward(
         self,
@@ -246,6 +291,7 @@ class Keeper:
         rows: Sequence[Value],
         state: Sequence[Value] = (),
         row_gs: Sequence[Tangent] = (),
+        row_outs: Sequence[Value] = (),
         accs: Sequence[Value] = (),
         now: Mapping[int, Value] | None = None,
     ) -> tuple[tuple[Value, ...], dict[int, Value]]:
@@ -264,10 +310,15 @@ class Keeper:
             env.update(zip(slots, (b.atom for b in carried), strict=True))
             for k, by in self.places.counters().items():
                 env[self.places.carries[k]] = size(combine(dim_of(view.init[k].atom), self._trip(row), by)).atom
-            for v, at in self.row_of.items():
-                env[v] = cut_out(_row(rows[at], row, v.hint), swap_type(v.type, env), v.hint).atom
-            for v, g in zip(joint.row_bars, row_gs, strict=True):
-                env[v] = (value(0.0, swap_type(v.type, env)) if g is None else _row(g, row, v.hint)).atom
+            for v, at in sorted(self.row_of.items(), key=lambda x: x[0].type.rank):  # sizes first
+                env[v] = self.read_back(v, rows, at, row, env).atom
+            totals = iter(joint.totals)
+            for v, g, y in zip(joint.row_bars, row_gs, row_outs, strict=True):
+                whole = v.type.rank == y.type.rank  # of a ragged row: of all iterations
+                if whole:
+                    env[next(totals)] = size(y.shape[0]).atom
+                bar = value(0.0, swap_type(v.type, env)) if g is None else g if whole else _row(g, row, v.hint)
+                env[v] = bar.atom
             for k, f in self.finals.items():
                 env.update((v, last[k].atom) for v in f.place if v in self.way.finals)
             emit = emitter(joint.fn, env, self.way)
@@ -278,6 +329,14 @@ class Keeper:
         done = loop(lo, hi, step, *state, *accs, *arrays, hints=hints, reverse=reverse, policy=policy)
         before = {r.result: b for r, b in zip(touched, done[len(self.want) :], strict=True)}
         return done[: len(self.want)], before
+
+    def read_back(self, v: Var, rows: Sequence[Value], at: int, row: Value, env: dict[Var, Any]) -> Value:
+        t = swap_type(v.type, env)
+        if not self.places.ragged(v.type):
+            return cut_out(_row(rows[at], row, v.hint), t, v.hint)
+        counter = self.places.counter_of(v)
+        start = Value(env[counter]) if counter is not None else _row(rows[self.begin[v.type.shape[0]]], row, "begin")
+        return cut_out(rows[at], t, v.hint, start)
 
     def _trip(self, row: Value) -> DimLike:
         """Which iteration of the forward loop this is, from 0."""
@@ -306,11 +365,12 @@ def padded(v: Value, t: Type) -> Value:
     return put(value(0 if not v.type.is_real else 0.0, t), v, *corner, spec="s" * v.rank, steps=(1,) * v.rank)
 
 
-def cut_out(x: Value, t: Type, hint: str) -> Value:
-    """The value of type t in the corner of a row."""
-    if x.type == t:
+def cut_out(x: Value, t: Type, hint: str, start: Value | None = None) -> Value:
+    """The value of type t in the corner of a row; or from `start` on."""
+    if x.type == t and start is None:
         return x
     corner = [a for d in t.shape for a in (value(0), size(d))]
+    corner[0] = corner[0] if start is None else start
     return get(x, *corner, spec="s" * x.rank, steps=(1,) * x.rank, hint=hint)
 
 

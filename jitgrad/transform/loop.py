@@ -47,8 +47,9 @@ def push_loop(kind: Kind, let: Let, ins: Sequence[Value], tans: Sequence[Tangent
         return (*outs[:c], *new, *outs[c:], *[tangent_or_zero(touts[k], outs[k]) for k in rows])
 
     hints = [*[v.hint for v in view.carries], *[view.carries[k].hint + "_dot" for k in moving]]
-    last, middle, all_rows = bind_step(kind, view, step, (*view.init, *init_dots), hints)
-    n_rows = len(view.rows)
+    n_rows, by = len(view.rows), dict(view.ragged)
+    ragged = (*view.ragged, *[(n_rows + m, by[k - c]) for m, k in enumerate(rows) if k - c in by])
+    last, middle, all_rows = bind_step(kind, view, step, (*view.init, *init_dots), hints, ragged)
     dots = dict(zip([*moving, *[kind.outs + k for k in rows]], (*last[c:], *all_rows[n_rows:]), strict=True))
     outs = (*last[:c], *middle, *all_rows[:n_rows])
     return outs, [dots.get(k) for k in range(len(outs))]
@@ -68,10 +69,11 @@ def pull_view(kind: Kind, view: Any, want: Sequence[bool]) -> tuple[Sequence[Val
     rows = [k for k in range(c, len(out_on)) if out_on[k]]
     consts = [p + c + k for k in range(len(view.consts)) if want[h + c + k]]
     active = [*[False] * p, *carries, *want[h + c :]]
-    joint, inner = inside(lambda: make_joint(view.body, active, state, rows, consts, partial(known, kind, view)))
+    starts = {c + k: p + j for k, j in view.ragged}
+    joint, inner = inside(lambda: make_joint(view.body, active, state, rows, consts, partial(known, kind, view), starts))
     keep = kept(kind, view, joint)
     name = f"for {view.index.hint}" if kind is LOOP else "while"
-    note(name, keep.way.way, keep.decided(), inner, each=kind is WHILE)
+    note(name, keep.way.way, keep.decided(), inner)
     last, middle, all_rows = keep.forward()
     n_rows = len(view.rows)
     outs = (*last, *middle, *all_rows[:n_rows])
@@ -79,8 +81,9 @@ def pull_view(kind: Kind, view: Any, want: Sequence[bool]) -> tuple[Sequence[Val
     def back(gs: Sequence[Tangent], take: Take) -> dict[int, Tangent]:
         state_init = [tangent_or_zero(gs[k], last[k]) for k in state]
         row_gs = [gs[kind.outs + k] for k in rows]
+        row_outs = [outs[kind.outs + k] for k in rows]
         accs = [tangent_or_zero(take(h + k - p), view.consts[k - p - c]) for k in consts]
-        done, before = keep.backward(last, middle, all_rows, state_init, row_gs, accs)
+        done, before = keep.backward(last, middle, all_rows, state_init, row_gs, row_outs, accs)
         for k, a in before.items():
             put_back(last[k], a)
         bars: dict[int, Tangent] = dict(zip([h + k for k in state], done, strict=False))

@@ -9,8 +9,9 @@ Each of its statements is primal, or an adjoint (it depends on what the return s
 and sizes are free; elementwise operations, reads and branches of these can be done again; carries and the results of loops,
 `put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut (`cut.py`) between what
 is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array the number of
-its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose size has
-no bound before the loop (the rows of a `while` within it) cannot be a row: it is always computed again, whatever made it.
+its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose first
+axis has no bound before the loop (the rows of a `while` within it) is a ragged row, and with it is remembered how long it is;
+one that cannot be a row is always computed again, whatever made it.
 
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
 
@@ -85,6 +86,7 @@ class Question:
     restored: tuple[Restored, ...] = ()
     given: frozenset[Var] = frozenset()
     redo: bool = False  # everything can be done again, loops too: only carries are remembered
+    along: Callable[[Var], Iterable[Var]] = lambda v: ()  # what is remembered with a value, to find it: its sizes
 
     @staticmethod
     def of(
@@ -141,6 +143,7 @@ def priced(q: Question, way: Split) -> Split:
     saved = vertex_cut(wanted, made_of, weigh)
     if saved is None:
         return replace(way, cost=INFINITE)
+    saved |= {x for v in saved for x in q.along(v)} - have
     cost = sum(map(weigh, saved))
     done = replace(way, saved=tuple(v for v in program_order(q.joint) if v in saved), cost=cost)
     return replace(done, touched=touched(q, done))

@@ -16,7 +16,7 @@ from ..ir.core import I64, Atom, Fn, Let, Lit, dim_of
 from ..ir.dims import DimLike
 from ..ir.walk import needed, widen
 from ..ops.cond import Cond
-from ..ops.loop import Loop
+from ..ops.loop import Loop, kept_pairs
 from ..ops.while_ import While
 
 Outs = Sequence[Value]
@@ -68,6 +68,8 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     if isinstance(lo, int) and isinstance(hi, int) and hi <= lo and not view.rows:
         return view.init
     same = _unchanged(view.carries, view.nexts, view.init)
+    for _, j in view.ragged:
+        same[j] = False
     keep = [k for k in range(c) if not same[k]]
     child = self.child(view.body, "loop")
 
@@ -80,7 +82,8 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     hints = [view.index.hint, *[view.carries[k].hint for k in keep]]
     body, captured = trace_open(step, [I64, *[view.init[k].type for k in keep]], view.body.name, hints)
     init = tuple(view.init[k] for k in keep)
-    new = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse, view.policy)
+    ragged = kept_pairs(view.ragged, range(len(view.rows)), keep)
+    new = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse, view.policy, ragged)
     last, rows = new.bind([let.outs[k].hint for k in keep])
     done = dict(zip(keep, last, strict=True))
     outs = (*[done.get(k, view.init[k]) for k in range(c)], *rows)
@@ -98,7 +101,7 @@ def _while(self: Rewriter, let: Let, ins: Outs) -> Outs:
         hints = [p.hint for p in fn.params[:c]]
         sides.append(trace_open(lambda *s, child=child: child.run(*s, *view.consts), types, fn.name, hints))
     fns, captured = widen([needed(fn) for fn, _ in sides], [values for _, values in sides], keep=c)
-    last, count, rows = While(fns[0], fns[1], view.init, captured).bind([o.hint for o in let.outs[:c]])
+    last, count, rows = While(fns[0], fns[1], view.init, captured, view.ragged).bind([o.hint for o in let.outs[:c]])
     outs = (*last, count, *rows)
     self.wrote(let, ins, outs)
     return outs
@@ -116,12 +119,16 @@ def _cond(self: Rewriter, let: Let, ins: Outs) -> Outs:
         child = self.child(fn, "branch")
         sides.append(trace_open(lambda child=child, args=args: child.run(*args), [], fn.name))
     equal = [_outer(sides[0], k) is not None and _outer(sides[0], k) == _outer(sides[1], k) for k in range(len(let.outs))]
+    for pair in view.ragged:
+        for k in pair:
+            equal[k] = False
     ks = [k for k, same in enumerate(equal) if not same]
     (a, of_a), (b, of_b) = sides
     written: Outs = ()
     if ks or any(inner.op.effect for fn in (a, b) for inner in fn.lets):
         a, b = (needed(replace(fn, results=tuple(fn.results[k] for k in ks))) for fn in (a, b))
-        written = Cond(view.predicate, a, of_a, b, of_b).bind([let.outs[k].hint for k in ks])
+        ragged = kept_pairs(view.ragged, ks, ks)
+        written = Cond(view.predicate, a, of_a, b, of_b, ragged).bind([let.outs[k].hint for k in ks])
     done = dict(zip(ks, written, strict=True))
     outs = tuple(done[k] if k in done else Value(_outer(sides[0], k)) for k in range(len(let.outs)))  # type: ignore[arg-type]
     self.wrote(let, ins, outs)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..ir.build import again, read, replay, trace
-from ..ir.core import Absent, Atom, Fn, Let, Lit, Var, absent, type_vars
+from ..ir.core import Absent, Atom, Fn, Let, Lit, Var, absent, swap_type, type_vars, vars_of
 from ..ir.walk import effectful, inputs, result_vars, uses
 from ..ops.cond import Cond
-from ..ops.loop import Loop
+from ..ops.loop import Loop, kept_pairs
 from .ad import members
 
 ABSENT = object()
@@ -50,7 +50,10 @@ def _sunk(fn: Fn, c: Let, side: int) -> Fn | None:
     sides = [_idle(c, k, old, new, known) if k == side else _taken(c, k, old, new, moved) for k in (0, 1)]
     fns, args = zip(*sides, strict=True)
     outs = (*[c.outs[k] for k in old], *new)
-    joined = replace(c, outs=outs, args=(c.args[0], *args[0], *args[1]), attrs={"split": len(args[0])}, fns=fns)
+    attrs: dict[str, Any] = {"split": len(args[0])}
+    if "ragged" in c.attrs:
+        attrs["ragged"] = kept_pairs(c.attrs["ragged"], old, old)
+    joined = replace(c, outs=outs, args=(c.args[0], *args[0], *args[1]), attrs=attrs, fns=fns)
     return replace(fn, lets=tuple(_placed(others, joined)))
 
 
@@ -111,7 +114,7 @@ def _taken(c: Let, k: int, old: Sequence[int], new: Sequence[Var], moved: Sequen
             env.update((o, v.atom) for o, v in zip(let.outs, again(let, read(env, let.args)), strict=True))
         return (*[first[j] for j in old], *[env[o] for o in new])
 
-    return trace(write, [*fn.params, *extra], fn.name), (*args, *extra)
+    return trace(write, _parameters(fn, args, extra), fn.name), (*args, *extra)
 
 
 def _idle(c: Let, k: int, old: Sequence[int], new: Sequence[Var], known: Known) -> tuple[Fn, tuple[Any, ...]]:
@@ -119,7 +122,7 @@ def _idle(c: Let, k: int, old: Sequence[int], new: Sequence[Var], known: Known) 
     fn, args = _branch(c, k)
     values = [_resolved(o, known) for o in new]
     atoms = [absent(o.type) if v is ABSENT else v for o, v in zip(new, values, strict=True)]
-    more = [v for a in atoms for v in ((a,) if isinstance(a, Var) else type_vars(a.type))]
+    more = [v for a in atoms for v in vars_of(a)]
     extra = [v for v in dict.fromkeys(more) if v not in args]
 
     def write(*xs: Any) -> tuple[Any, ...]:
@@ -127,7 +130,13 @@ def _idle(c: Let, k: int, old: Sequence[int], new: Sequence[Var], known: Known) 
         first = replay(fn, *xs[: len(args)])
         return (*[first[j] for j in old], *read(env, atoms))
 
-    return trace(write, [*fn.params, *extra], fn.name), (*args, *extra)
+    return trace(write, _parameters(fn, args, extra), fn.name), (*args, *extra)
+
+
+def _parameters(fn: Fn, args: Sequence[Atom], extra: Sequence[Var]) -> list[Var]:
+    """Those of the branch, and what else it takes: the sizes in the types are those that it has."""
+    own = {a: p for a, p in zip(args, fn.params, strict=True) if isinstance(a, Var)}
+    return [*fn.params, *[Var(swap_type(v.type, own), v.hint) if set(type_vars(v.type)) & set(own) else v for v in extra]]
 
 
 def _resolved(a: Any, known: Known) -> Any:
