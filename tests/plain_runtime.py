@@ -5,6 +5,7 @@ import linecache
 import operator
 
 from jitgrad.errors import NoSource, SyntaxRefused
+from jitgrad.front.patterns import PATTERNS
 from jitgrad.front.rewrite import convert
 
 OPERATORS = {
@@ -63,7 +64,11 @@ class PlainRuntime:
             raise AssertionError(message()) if message is not None else AssertionError
 
     def raise_(self, exception):
-        return exception
+        return exception()
+
+    def pattern(self, kind, x, *details):
+        found = PATTERNS[kind](x, *details)
+        return found if kind != "position" else x if found is None else getattr(x, found)
 
     def returned(self, value):
         return value()

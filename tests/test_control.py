@@ -452,7 +452,7 @@ def breaks_and_deletes(x):
     else:
         y = x[0]
     del y
-    return y
+    return y  # noqa: F821
 
 
 def returns_none(x):

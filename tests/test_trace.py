@@ -423,7 +423,7 @@ REFUSED = [
            ^^^^^^^^^^^^^^^^^^^^^^^^
   wanted: a number that is known while tracing
   got:    a traced float64, which is computed when the program runs
-  repair: stay with NumPy's functions and operators, which are traced""",
+  repair: return the value, and write the text outside of the function""",
     ),
     (
         foreign,

@@ -23,6 +23,7 @@ from ..ir.dims import DimLike, combine, largest, smallest, trips
 from ..ops.cond import check
 from . import promote
 from .checkpoint import Checkpoint
+from .context import current
 from .dispatch import OWN, size_in
 from .names import NAMES
 from .reshape import as_array, in_one_piece
@@ -283,8 +284,27 @@ def shares_memory(a: Any, b: Any, *args: Any) -> bool:
     return isinstance(a, Array) and isinstance(b, Array) and (a.box is b.box or b.box in a.box.may)
 
 
+# ---- text
+
+
+def print_(*xs: Any, **kwargs: Any) -> None:
+    """Once, while tracing: what a value is that the program computes, not its number."""
+    trace = current()
+    before, trace.telling = trace.telling, True
+    try:
+        builtins.print(*xs, **kwargs)
+    finally:
+        trace.telling = before
+
+
+def text(x: Any) -> str:
+    """repr: as refused as str."""
+    return builtins.str(x) if isinstance(x, StandIn) else builtins.repr(x)
+
+
 # fmt: off
 OWN.update({
+    builtins.print: print_, builtins.repr: text, builtins.ascii: text,
     builtins.range: range_, builtins.enumerate: enumerate_, builtins.zip: zip_, builtins.reversed: reversed_,
     builtins.len: len_, builtins.isinstance: isinstance_, builtins.type: type_,
     builtins.min: extreme(smallest, min), builtins.max: extreme(largest, max), builtins.int: int_,

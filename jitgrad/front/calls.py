@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 import random
@@ -62,6 +63,8 @@ def callee(f: Any, runtime: Callable[[types.FunctionType], Any]) -> Any:
         return _of_class(f, runtime)
     if _random(f, owner):
         return functools.partial(_refuse_random, f)
+    if _moment(f, owner):
+        return functools.partial(_refuse_moment, f)
     inner = getattr(f, "py_func", None)  # a function compiled by Numba
     if inner is not None:
         return callee(inner, runtime)
@@ -83,8 +86,8 @@ def _of_function(f: types.FunctionType, runtime: Callable[[types.FunctionType], 
     package = (f.__module__ or "").partition(".")[0]
     if is_converted(f) or f.__code__.co_filename.startswith(OURS):
         return f
-    if package == "random" or package == "numpy":
-        return functools.partial(_refuse_random if package == "random" else _native, f)
+    if package in OUTSIDE:
+        return functools.partial(OUTSIDE[package], f)
     if package in PYTHON_MODULES or package in HIDDEN_PACKAGES - {"jitgrad", "scipy"}:
         return f
     try:
@@ -215,3 +218,25 @@ def _refuse_random(f: Any, *args: Any, **kwargs: Any) -> Any:
         repair="draw the numbers outside, and pass them as an argument",
     )
 
+
+def _moment(f: Any, owner: Any) -> bool:
+    """Does it tell the time, or what the user types?"""
+    if isinstance(owner, type) and issubclass(owner, datetime.date):
+        return f.__name__ in ("now", "utcnow", "today")
+    return getattr(f, "__module__", None) == "time" or f is input or f is os.urandom
+
+
+def _refuse_moment(f: Any, *args: Any, **kwargs: Any) -> Any:
+    raise_at(
+        Unsupported,
+        f"`{name_of(f)}` is called while the function is traced, once for all calls",
+        wanted="the same function at every call",
+        got="the moment of tracing",
+        repair="call it outside, and pass what it gives as an argument",
+    )
+
+
+# Python's functions of other packages.
+OUTSIDE: dict[str, Callable[..., Any]] = {
+    "random": _refuse_random, "secrets": _refuse_random, "uuid": _refuse_random, "numpy": _native,
+}  # fmt: skip

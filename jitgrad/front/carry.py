@@ -204,7 +204,8 @@ class Carries:
         """Without a value where an iteration begins."""
         unset = current().unset
         if x is UNBOUND:
-            return self._left_with(p)
+            self._left_with(p)
+            return None
         if p.key in current().filled:
             unset[p.name] = "it is first assigned inside of a loop, not on every path"
             return None

@@ -20,6 +20,7 @@ from .context import current, tracing
 from .guards import CODE
 from .logic import conjunction, disjunction
 from .merge import choose, chosen
+from .patterns import PATTERNS
 from .places import Variable, cells_of
 from .protocol import Names, Pattern, Thunk
 from .raising import asserted, raising
@@ -72,10 +73,16 @@ class Control:
         if isinstance(t, Scalar):
             asserted(t, message)
         elif not t:
-            raise self.raise_(AssertionError(*(() if message is None else (message(),))))
+            raise self.raise_(lambda: AssertionError(*(() if message is None else (message(),))))
 
-    def raise_(self, exception: Any) -> Any:
-        return raising(exception) if tracing() else exception
+    def raise_(self, exception: Thunk) -> Any:
+        return raising(exception) if tracing() else exception()
+
+    def pattern(self, kind: str, x: Any, *details: Any) -> Any:
+        found = PATTERNS[kind](x, *details)
+        if kind != "position":
+            return found
+        return x if found is None else self.attr(x, found)
 
     def returned(self, value: Thunk) -> Any:
         """Falling off the end binds None, so the variable is bound whenever this is reached."""

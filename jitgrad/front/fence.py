@@ -24,7 +24,7 @@ SUPPORTED: dict[str, str] = {
     "Return": "", "Break": "", "Continue": "",
     "Try": "tracing runs it; a recorded operation raises nothing", "ExceptHandler": "", "Raise": "", "Assert": "",
     "With": "", "withitem": "",
-    "Match": "as Python runs it: patterns see no traced numbers", "match_case": "", "MatchValue": "",
+    "Match": "as a chain of `if`", "match_case": "", "MatchValue": "",
     "MatchSingleton": "", "MatchSequence": "", "MatchMapping": "", "MatchClass": "", "MatchStar": "", "MatchAs": "",
     "MatchOr": "",
     "FunctionDef": "rewritten with the function around it", "ClassDef": "left as it is",

@@ -51,7 +51,7 @@ def leaving(body: Iterable[ast.AST]) -> list[str]:
             elif isinstance(node, LOOPS):
                 visit(node.body, True)
                 visit(node.orelse, in_loop)
-            elif isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            elif isinstance(node, (ast.stmt, ast.ExceptHandler)):
                 if not isinstance(node, SCOPES):
                     visit(ast.iter_child_nodes(node), in_loop)
 
@@ -63,7 +63,7 @@ def _blocks(s: ast.stmt) -> list[list[ast.stmt]]:
     """The blocks of statements in a compound statement, as the lists that it holds."""
     if isinstance(s, SCOPES):
         return []
-    parts = (s, *getattr(s, "handlers", ()), *getattr(s, "cases", ()))
+    parts = (s, *getattr(s, "handlers", ()))
     fields = ("body", "orelse", "finalbody")
     return [getattr(part, field) for part in parts for field in fields if hasattr(part, field)]
 

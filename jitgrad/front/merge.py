@@ -227,7 +227,8 @@ class Merge:
         mark = len(self.rows), len(self.made)
         try:
             if x is UNBOUND and z is UNBOUND:
-                return self._leave_with(p, x, z)
+                self._leave_with(p, x, z)
+                return None
             if x is not UNBOUND and z is not UNBOUND:
                 try:
                     return self._join(p.name, x, z)
@@ -246,7 +247,8 @@ class Merge:
                     repair="give it the same kind of value on both sides",
                 )
             current().unset[p.name] = str(e)
-            return self._leave_with(p, x, z)
+            self._leave_with(p, x, z)
+            return None
 
     def _undo(self, mark: tuple[int, int]) -> None:
         del self.rows[mark[0] :], self.made[mark[1] :]

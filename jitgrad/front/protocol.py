@@ -36,8 +36,11 @@ class Runtime(Protocol):
     def assert_(self, test: Any, message: Thunk | None) -> None:
         """Raise AssertionError(message()) unless test. Not called under `python -O`."""
 
-    def raise_(self, exception: Any) -> Any:
-        """What to raise instead: `raise _jg.raise_(exception) from cause`."""
+    def raise_(self, exception: Thunk) -> Any:
+        """What to raise instead: `raise _jg.raise_(lambda: exception) from cause`."""
+
+    def pattern(self, kind: str, x: Any, *details: Any) -> Any:
+        """What a pattern of `match` asks of a value (kinds: `patterns.PATTERNS`)."""
 
     def returned(self, value: Thunk) -> Any:
         """The value of a function that returns in several places. The thunk reads `jumps.VALUE`."""

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .. import errors
-from ..errors import ConcretizationError
 from ..ops.cond import check
 from .context import current, here
 from .protocol import Thunk
 from .standin import Scalar
 
 
-def raising(e: Any) -> Any:
+def raising(exception: Thunk) -> Any:
     """The exception of a `raise` statement: remembered, so that a branch that ends with it is known to raise."""
-    made = e() if isinstance(e, type) and issubclass(e, BaseException) else e
+    with words():
+        e = exception()
+        made = e() if isinstance(e, type) and issubclass(e, BaseException) else e
     current().raised.append(made)
     return made
 
 
 def raised_by_user(e: BaseException) -> bool:
     return any(e is r for r in current().raised)
+
+
+@contextmanager
+def words() -> Iterator[None]:
+    """Within, a text may tell of a value that the program computes what it is."""
+    trace = current()
+    before, trace.telling = trace.telling, True
+    try:
+        yield
+    finally:
+        trace.telling = before
 
 
 def check_that(holds: Scalar, e: BaseException) -> None:
@@ -48,10 +62,8 @@ def asserted(holds: Scalar, message: Thunk | None) -> None:
 def _text(message: Thunk | None) -> str:
     if message is None:
         return ""
-    try:
+    with words():
         return str(message())
-    except ConcretizationError:
-        return "(a message with numbers that were not known when the function was traced)"
 
 
-__all__ = ["asserted", "check_that", "described", "raised_by_user", "raising"]
+__all__ = ["asserted", "check_that", "described", "raised_by_user", "raising", "words"]

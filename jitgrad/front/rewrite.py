@@ -32,6 +32,7 @@ from . import fence
 from .assemble import RUNTIME, THUNK, compile_function, rename, twin
 from .bindings import FUNCTIONS, FunctionNode, Scope, bound, loads, own, parameters, statements
 from .jumps import HIDDEN, VALUE, Flow
+from .matching import without_match
 from .nodes import arguments, constant, copy_place, function, name, put
 from .protocol import Names, Pattern, Runtime
 from .source import Source, find
@@ -81,8 +82,10 @@ def _rewrite(source: Source, not_builtins: frozenset[str]) -> ast.FunctionDef:
     node = copy.deepcopy(source.node)
     if not isinstance(node, ast.FunctionDef):  # a lambda: the fence refuses async functions
         node = copy_place(function("_jg_lambda", node.args, statements(node)), node)
-    return Rewriter(node, source.private, not_builtins, itertools.count(1)).function()
+    return Rewriter(without_match(node), source.private, not_builtins, itertools.count(1)).function()
 
+
+RAISED = "_jgs_raised"  # an exception whose expression cannot become the body of a lambda
 
 Level = tuple[frozenset[str], frozenset[str]]  # the locals of a scope, and the names it declares global
 
@@ -191,10 +194,14 @@ class Rewriter(ast.NodeTransformer):
         message = thunk(self.visit(s.msg)) if s.msg is not None else ast.Constant(None)
         return put(ast.Expr(runtime("assert_", self.visit(s.test), message)), s)
 
-    def visit_Raise(self, s: ast.Raise) -> ast.stmt:
-        if s.exc is not None:
-            s = put(ast.Raise(runtime("raise_", self.visit(s.exc)), s.cause and self.visit(s.cause)), s)
-        return s
+    def visit_Raise(self, s: ast.Raise) -> Any:
+        if s.exc is None:
+            return s
+        exception, cause = self.visit(s.exc), s.cause and self.visit(s.cause)
+        if movable(s.exc):
+            return put(ast.Raise(runtime("raise_", thunk(exception)), cause), s)
+        first = ast.Assign([name(RAISED, ast.Store())], exception)
+        return [put(first, s), put(ast.Raise(runtime("raise_", thunk(put(name(RAISED), s))), cause), s)]
 
     def visit_Assign(self, s: ast.Assign) -> ast.stmt:
         patterns = [p for p in map(self.pattern, s.targets) if p is not None]
@@ -232,10 +239,6 @@ class Rewriter(ast.NodeTransformer):
         return put(ast.Pass(), node)  # stands at the head of the function
 
     visit_Global = visit_Nonlocal
-
-    def visit_match_case(self, s: ast.match_case) -> ast.match_case:
-        s.guard, s.body = s.guard and self.visit(s.guard), self.block(s.body)
-        return s  # a pattern is no expression
 
     # -- expressions
 
@@ -345,7 +348,7 @@ class Rewriter(ast.NodeTransformer):
     def pattern(self, target: ast.expr) -> Pattern:
         """The names that a target gives to the value or its parts; None where there are none."""
         if isinstance(target, ast.Name):
-            return None if target.id.startswith(HIDDEN) else self.mangled(target.id)
+            return None if target.id.startswith("_jg") else self.mangled(target.id)
         if isinstance(target, ast.Starred):
             inner = self.pattern(target.value)
             return "*" + inner if isinstance(inner, str) else None

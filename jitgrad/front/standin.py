@@ -21,7 +21,7 @@ from ..ir.dims import DimLike
 from ..ir.interp import NUMPY
 from . import promote
 from .captured import adopt
-from .context import current, here
+from .context import current, here, tracing
 from .promote import Operand
 from .scope import Box
 from .settled import ask_type
@@ -95,10 +95,16 @@ class StandIn:
         return hash(self._number("a dictionary or a set asks for the number"))
 
     def __format__(self, spec: str) -> str:
-        return format(self._number("a text asks for the number"), spec)
+        return repr(self) if telling() else format(self._text(), spec)
 
-    def _number(self, headline: str) -> Any:
-        refuse_number(self, headline)
+    def __str__(self) -> str:
+        return repr(self) if telling() else str(self._text())
+
+    def _text(self) -> Any:
+        return self._number("a text asks for the number", "return the value, and write the text outside of the function")
+
+    def _number(self, headline: str, repair: str = "") -> Any:
+        refuse_number(self, headline, repair=repair)
 
     def __repr__(self) -> str:
         return f"<{describe(self)}>"
@@ -144,11 +150,11 @@ class Scalar(StandIn):
             return bool(atom.value)
         return bool_of("ne", self.dim, 0) if self.is_size else super().__bool__()  # type: ignore[arg-type]
 
-    def _number(self, headline: str) -> Any:
+    def _number(self, headline: str, repair: str = "") -> Any:
         atom = self.value.atom
         if isinstance(atom, Lit):
             return atom.value
-        return static_int(self.dim) if self.is_size else refuse_number(self, headline)  # type: ignore[arg-type]
+        return static_int(self.dim) if self.is_size else super()._number(headline, repair)  # type: ignore[arg-type]
 
     def __getitem__(self, key: Any) -> Any:
         if key == () or key is Ellipsis:
@@ -247,6 +253,11 @@ def _fitted(v: Value, shape: tuple[DimLike, ...], name: str) -> Value:
         wanted=f"the shape {promote.shape_text(shape)}, or one that broadcasts to it",
         got=f"the shape {promote.shape_text(v.shape)}",
     )
+
+
+def telling() -> bool:
+    """May a text tell what a stand-in is? In error messages and what is printed, and where no function is traced."""
+    return not tracing() or current().telling
 
 
 def size_of(d: DimLike) -> Any:

@@ -1,0 +1,97 @@
+"""What is asked once, while tracing, would be stale at every later call: clocks, chance, texts of computed numbers."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import random
+import secrets
+import time
+import uuid
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jitgrad as jg
+from jitgrad.errors import ConcretizationError, Unsupported
+from jitgrad.front.trace import trace_call
+
+X = np.linspace(0.5, 2.0, 9)
+GENERATOR = np.random.default_rng(0)
+
+MOMENTS: dict[str, Any] = {
+    "time.time": lambda x: x[0] * time.time(),
+    "time.perf_counter": lambda x: x[0] + 0 * time.perf_counter(),
+    "now": lambda x: x[0] * datetime.datetime.now().second,
+    "today": lambda x: x[0] * datetime.date.today().day,
+    "input": lambda x: x[0] * float(input()),
+    "urandom": lambda x: x[0] * os.urandom(1)[0],
+    "random": lambda x: x[0] * random.random(),
+    "gauss": lambda x: x[0] * random.gauss(0, 1),
+    "shuffle": lambda x: random.shuffle([1, 2]) or x[0],
+    "rand": lambda x: x[0] * np.random.rand(),
+    "normal": lambda x: x[0] * GENERATOR.normal(),
+    "default_rng": lambda x: x[0] * np.random.default_rng(0).normal(),
+    "token_bytes": lambda x: x[0] * secrets.token_bytes(1)[0],
+    "uuid4": lambda x: x[0] * uuid.uuid4().int,
+}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_moments_are_refused(name: str) -> None:
+    with pytest.raises(Unsupported, match=f"{name}` .* while the function is traced, once for all calls"):
+        trace_call(MOMENTS[name], [X.copy()])
+
+
+def test_a_date_that_is_given_is_a_value() -> None:
+    f = lambda x: x[0] * datetime.date(2020, 1, 2).day
+    assert jg.grad(f)(X)[0] == 2.0
+
+
+TEXTS: list[Any] = [
+    lambda x: x[0] * len(f"{x[1]}"),
+    lambda x: x[0] * len("%s" % x[1]),
+    lambda x: x[0] * len("%r %s" % (2, x)),
+    lambda x: x[0] * len(str(x[1])),
+    lambda x: x[0] * len(repr(x[1])),
+    lambda x: x[0] * len("{:.3f}".format(x[1])),
+]
+
+
+@pytest.mark.parametrize("f", TEXTS)
+def test_texts_of_computed_numbers_are_refused(f: Any) -> None:
+    with pytest.raises(ConcretizationError, match="a text asks for the number(.|\n)*write the text outside"):
+        trace_call(f, [X.copy()])
+
+
+def test_texts_of_sizes_are_theirs() -> None:
+    f = jg.grad(lambda x: x[0] * len(f"{len(x)} {x.shape[0]!s}"))
+    assert f(X)[0] == 3.0 and f(np.ones(12))[0] == 5.0
+
+
+def test_what_is_printed_says_what_it_is(capsys: Any) -> None:
+    def f(x):
+        print("x", x, x[0], len(x))
+        return x[0]
+
+    jg.grad(f)(X)
+    assert capsys.readouterr().out == "x <a float64 array of shape (n,)> <a traced float64> <the size n>\n"
+
+
+def test_errors_may_tell_of_computed_numbers() -> None:
+    def f(x):
+        s = 0.0
+        for i in range(len(x)):
+            if x[i] < 0.0:
+                raise ValueError(f"x[{i}] = {x[i]:.3f} is negative")
+            s += np.sqrt(x[i])
+        assert s < 20.0, f"{s} is large"
+        return s
+
+    g = jg.value_and_grad(f)
+    np.testing.assert_allclose(g(X)[1], 0.5 / np.sqrt(X))
+    with pytest.raises(ValueError, match="<a traced float64> is negative"):
+        g(-X)
+    with pytest.raises(AssertionError, match="<a traced float64> is large"):
+        g(100 * X)
