@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..emit.cpu import Compiled, compile_fn
-from ..errors import AliasError, ArgumentError, raise_at
+from ..errors import AliasError, ArgumentError, Unsupported, raise_at
 from ..front.calls import callee
 from ..front.context import tracing
 from ..front.control import Control
@@ -116,6 +116,32 @@ def result_of(traced: Traced) -> Callable[[Sequence[Any]], Any]:
     return maker(traced.out_tree, leaves, names)
 
 
+class Taken:
+    """What a call took from outside of the function, as it was then: arrays are copied."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        arrays = program.traced.guards.arrays(program.traced.captured) if program.others else None
+        self.copies = {id(x): (x, x.copy()) for x in arrays or ()}
+
+    def still(self) -> bool:
+        """Is all of it what it was? (What is in an array may have changed.)"""
+        return not self.copies and self.program.captured() is not None
+
+    def instead(self, f: Any, program: Program) -> Sequence[Any]:
+        """What another program of the same function captured, as it was then."""
+        same, now = (p.traced.guards.arrays(p.traced.captured) for p in (self.program, program))
+        if same is None or now is None or any(id(x) not in self.copies for x in (*same, *now)):
+            raise_at(
+                Unsupported,
+                f"what `{getattr(f, '__qualname__', f)}` uses from outside is another object than when vjp was called",
+                wanted="the globals, closure variables and attributes of that call (what is in arrays may change)",
+                got="another value, or another array, in one of them",
+                repair="call vjp again, or pass what changes as an argument",
+            )
+        return [argument(self.copies[id(x)][1]) for x in now]
+
+
 class Function:
     """A transformation of a user's function: call it with the arguments of the function.
 
@@ -167,11 +193,31 @@ class Function:
                 self._last = program
                 program.calls += 1
                 return program.result(program.entry(*leaves, *captured))
-        return self._call(args, kwargs, key)
+        return self._call(args, kwargs, key)[1]
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], quick: Any) -> Any:
+    def held(self, *args: Any) -> tuple[Any, Taken]:
+        """The result, and what the function took from outside."""
+        key, leaves = key_of(args, {})
+        program = self._quick.get(key)
+        captured = None if program is None else program.captured()
+        if program is None or captured is None:
+            program, result = self._call(args, {}, key)
+        else:
+            program.calls += 1
+            result = program.result(program.entry(*leaves, *captured))
+        return result, Taken(program)
+
+    def as_then(self, then: Taken, *args: Any) -> Any:
+        """The result, with what a call took from outside as it was then."""
+        return self(*args) if then.still() else self._call(args, {}, None, then)[1]
+
+    def _call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], quick: Any, then: Taken | None = None
+    ) -> tuple[Program, Any]:
         leaves, tree = flatten((args, kwargs), "args")
         program, captured = self._find(args, kwargs, leaves, (tree, *map(leaf_key, leaves)))
+        if then is not None:
+            captured = then.instead(self.f, program)
         self._last = program
         if program.traced.touched:
             check_apart(self.f, program.traced, leaves)
@@ -184,7 +230,7 @@ class Function:
         results = program.entry(*dynamic, *captured)
         if self.what == "jit":
             write_back(program.traced.written, leaves, results)
-        return program.result(results)
+        return program, program.result(results)
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], key: Any

@@ -145,7 +145,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> Any:
     """Reverse mode: `out, pullback = vjp(f, *primals)`. `pullback(cotangent of out)` is a tuple of cotangents, one for
     each primal.
 
-    The pullback owns copies of the primals: changing them afterwards does not change it. It runs `f` again.
+    The pullback owns copies of the primals, and of the arrays that `f` uses from outside: changing them afterwards does not
+    change it. It runs `f` again.
 
     >>> import numpy as np, jitgrad as jg
     >>> out, pullback = jg.vjp(lambda x: x ** 2, np.array([1.0, 2.0]))
@@ -156,7 +157,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> Any:
         return derive.Forward(f)(*primals)
     kept = plain_copy(primals)
     function = made(f, "vjp", lambda: derive.Pullback(f))
-    return made(f, "value", lambda: f)(*primals), lambda cotangent: function(kept, cotangent)
+    out, then = made(f, "value", lambda: f).held(*primals)
+    return out, lambda cotangent: function.as_then(then, kept, cotangent)
 
 
 def jacobian(f: Callable[..., Any] | None = None, *, argnums: Any = 0, mode: str = "auto") -> Any:
