@@ -2,7 +2,8 @@
 
 A value is batched (its first axis runs over the rows) or shared by all rows. An op on shared values is written once. Each
 rule writes an op for all rows at once, so that products with a shared matrix become one product; where there is no rule, as
-for loops and branches on the values of a row, the op is written in a loop over the rows, each row on its own.
+for loops and branches on the values of a row, the op is written in a loop over the rows, each row on its own. So are, in one
+loop, all statements that have to do with arrays whose size differs from row to row: what a `while` remembers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..ops.linalg import matmul, solve
 from ..ops.loop import loop
 
 Flags = Sequence[bool]
+DIFFERS = "the size of an array differs from row to row; vmap wants arrays of one shape for all rows"
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,59 @@ def batch(fn: Fn, args: Sequence[Value], flags: Flags, n: DimLike) -> tuple[list
     env = environment(fn, args)
     batched = {p for p, on in zip(fn.params, flags, strict=True) if on}
     for let in fn.lets:
-        with at(let.where):
-            if any(v in batched for a in let.args for v in vars_of(a)):
-                outs = _batched(let, env, batched, n)
-                batched |= set(let.outs)
-            else:
-                outs = again(let, read(env, let.args))
-        env.update((o, v.atom) for o, v in zip(let.outs, outs, strict=True))
+        batched |= set(let.outs) if _depends(let, batched) else set()
+    k = 0
+    while k < len(fn.lets):
+        let, end = fn.lets[k], _end(fn.lets, k, batched)
+        if end > k:
+            env.update(_together(fn, k, end, env, batched, n))
+        else:
+            with at(let.where):
+                outs = _batched(let, env, batched, n) if _depends(let, batched) else again(let, read(env, let.args))
+            env.update((o, v.atom) for o, v in zip(let.outs, outs, strict=True))
+        k = max(end, k + 1)
     return [_result(r, env, batched, n) for r in fn.results], [any(v in batched for v in vars_of(r)) for r in fn.results]
+
+
+def _depends(let: Let, batched: set[Var]) -> bool:
+    return any(v in batched for a in let.args for v in vars_of(a))
+
+
+def _sizes(let: Let, batched: set[Var]) -> set[Var]:
+    """The sizes of its arrays that differ from row to row."""
+    return {v for x in (*let.args, *let.outs) for v in type_vars(x.type) if v in batched}
+
+
+def _end(lets: Sequence[Let], k: int, batched: set[Var]) -> int:
+    """Where the statements end that have to do with such sizes, if those from k on do; else k."""
+    open_, end = _sizes(lets[k], batched), k
+    while open_:
+        last = max(j for j, let in enumerate(lets) if open_ & _sizes(let, batched))
+        open_ = {v for let in lets[end : last + 1] for v in _sizes(let, batched)} if last >= end else set()
+        end = last + 1
+    return end
+
+
+def _together(fn: Fn, k: int, end: int, env: dict[Var, Atom], batched: set[Var], n: DimLike) -> dict[Var, Atom]:
+    """These statements in one loop over the rows: what others need of them."""
+    lets = fn.lets[k:end]
+    inside = {o for let in lets for o in let.outs}
+    others = [*[a for let in fn.lets[end:] for a in let.args], *fn.results]
+    needed = list(dict.fromkeys(v for a in others for v in vars_of(a) if v in inside))
+    if any(v in batched for x in needed for v in type_vars(x.type)):
+        raise Unsupported(DIFFERS)
+
+    def write(row: dict[Var, Atom]) -> Sequence[Value]:
+        for let in lets:
+            with at(let.where):
+                outs = again(let, read(row, let.args))
+            row.update((o, v.atom) for o, v in zip(let.outs, outs, strict=True))
+        return read(row, needed)
+
+    taken = [v for let in lets for a in let.args for v in vars_of(a) if v not in inside]
+    results = _in_a_loop(taken, env, batched, n, write)
+    batched |= inside
+    return {v: x.atom for v, x in zip(needed, results, strict=True)}
 
 
 def _result(r: Atom, env: dict[Var, Atom], batched: set[Var], n: DimLike) -> Value:
@@ -93,7 +140,7 @@ def _in_a_loop(
         row_sizes = {a for v, a in row.items() if v in batched}
         outs = tuple(write(row))
         if any(v in row_sizes for o in outs for v in type_vars(o.type)):
-            raise Unsupported("the size of an array differs from row to row; vmap wants arrays of one shape for all rows")
+            raise Unsupported(DIFFERS)
         return outs
 
     return loop(value(0), size(n), step, hints=("row",))
