@@ -16,6 +16,26 @@ SPD = A @ A.T + 6 * np.eye(6)
 ROWS, MATRICES, WEIGHTS = RNG.normal(size=(9, 6)), RNG.normal(size=(9, 6, 6)), RNG.normal(size=(9, 7))
 INDEX = RNG.integers(0, 6, 9)
 
+
+
+def squared_until(x):
+    s, k = x[0], 0
+    while s < 3.0 and k < 9:
+        s = s * s + abs(x[k % len(x)])
+        k += 1
+    return s
+
+
+def first_above(x):
+    s = x[0]
+    for t in range(2):
+        for i in range(len(x)):
+            if x[i] > 0.5:
+                break
+            s = np.sin(s) * x[i] + s
+    return s
+
+
 FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "elementwise": (lambda x, c: np.sin(x) * c + x[0], (ROWS, 2.0), (0, None)),
     "sums": (lambda x: (np.sum(x), np.max(x), np.cumsum(x), np.argmax(x)), (ROWS,), 0),
@@ -36,6 +56,8 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "where": (lambda x: np.where(x > 0, x * x, 0.0), (ROWS,), 0),
     "a tree": (lambda p, s: {"y": p["a"] * np.sum(p["b"]) * s}, ({"a": ROWS, "b": WEIGHTS}, 3.0), (0, None)),
     "nothing of the row": (lambda x: np.ones(3), (ROWS,), 0),
+    "a while": (squared_until, (ROWS,), 0),
+    "exits": (first_above, (ROWS,), 0),
     "other axis": (lambda x: np.sum(x * np.arange(9.0)), (ROWS,), 1),
 }
 
@@ -83,7 +105,10 @@ def scalar(f: Any) -> Any:
     return g
 
 
-@pytest.mark.parametrize("name", ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve"])
+GRADIENTS = ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "exits"]
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
 def test_gradients_both_ways(name: str) -> None:
     f, args, axes = FUNCTIONS[name]
     inside = jg.vmap(jg.grad(scalar(f)), in_axes=axes)(*args)
