@@ -41,6 +41,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 from jitgrad.emit import cache, start
+from jitgrad.emit.compiler import Compiler
 from jitgrad.errors import InternalError
 
 log = logging.getLogger("jitgrad.cache")
@@ -165,9 +166,12 @@ def _world() -> tuple[object, ...]:
 
 
 def _helpers(text: Text) -> dict[str, str]:
-    """Fingerprints of the modules that the text uses, and of the modules that they use; "" where there is none."""
+    """Fingerprints of the modules that the text uses, and of the modules that they use; "" where there is none.
+
+    The compiler is one of them.
+    """
     found: dict[str, str] = {}
-    waiting = [*_imports(text.source, ""), *(name.rpartition(".")[0] for name in text.env)]
+    waiting = [Compiler.__module__, *_imports(text.source, ""), *(name.rpartition(".")[0] for name in text.env)]
     while waiting:
         name = waiting.pop()
         if name not in found and name.partition(".")[0] not in VERSIONED:
@@ -270,7 +274,9 @@ def _module(stem: str, file: str, text: Text) -> ModuleType:
 
 def _compile(text: Text, function: Any, options: dict[str, Any], binary: Path | None) -> tuple[Any, bool]:
     start.to_load()
-    entry = numba.njit(**{**options, "fastmath": set(options["fastmath"])})(function)
+    others = options["parallel"], *(getattr(config, name, 0) for name in ("BOUNDSCHECK", "DEBUGINFO_DEFAULT"))
+    short = {} if any(others) else {"pipeline_class": Compiler, "no_cfunc_wrapper": True}
+    entry = numba.njit(**{**options, **short, "fastmath": set(options["fastmath"])})(function)
     if not hasattr(entry, "compile"):  # NUMBA_DISABLE_JIT=1: njit returns the function itself
         return entry, False
     shelf = entry._cache = _Shelf(binary)

@@ -215,7 +215,8 @@ class _Printer:
             return
         size = weight(node)
         limit = LONG if v.hint in GENERIC or isinstance(node, ast.Subscript) else SHORT
-        if self.counts[v] == 1 and size <= limit:
+        choice = isinstance(node, ast.IfExp) and v.type.dtype in INTS  # in a subscript, Numba would hand the array round it
+        if self.counts[v] == 1 and size <= limit and not choice:
             self.pending[v] = Pending(node, memory, names_in(node), where)
             self.used |= names_in(node)
         else:

@@ -14,8 +14,16 @@ from .dims import Sym, symbols
 def inputs(let: Let) -> list[Var]:
     """The variables that a statement needs, in its arguments and in its types (not its own results), in their order.
     Whoever writes statements goes by this: the order of a set differs from process to process."""
-    mentioned = [v for a in let.args for v in vars_of(a)] + [v for o in let.outs for v in type_vars(o.type)]
-    return [v for v in dict.fromkeys(mentioned) if v not in let.outs]
+    found: dict[Var, None] = {}
+    for a in let.args:
+        if type(a) is Var and not a.type.shape:  # most are; a compilation asks for a hundred thousand
+            found[a] = None
+        else:
+            found.update((v, None) for v in vars_of(a))
+    for o in let.outs:
+        if o.type.shape:
+            found.update((v, None) for v in type_vars(o.type))
+    return [v for v in found if v not in let.outs]
 
 
 def uses(let: Let) -> set[Var]:
@@ -43,7 +51,7 @@ def needed(fn: Fn) -> Fn:
     live, kept = result_vars(fn), []
     live |= {v for p in fn.params for v in type_vars(p.type)}
     for let in reversed(fn.lets):
-        if not (live & set(let.outs) or effectful(let)):
+        if not (any(o in live for o in let.outs) or effectful(let)):
             continue
         if let.op.trim:
             let = let.op.trim(let, live)

@@ -80,10 +80,18 @@ class Pattern:
     left: Fn
     right: Fn
     once: bool
+    inner: dict[Atom, Let]  # the statements before, by what they give
 
     @property
-    def root(self) -> Op:
-        return self.left.lets[-1].op
+    def root(self) -> Let:
+        return self.left.lets[-1]
+
+    def possible(self, atoms: Sequence[Atom]) -> bool:
+        """Literals have to stand where the rule has them, and values where it has statements."""
+        return all(
+            isinstance(have, Lit) if isinstance(want, Lit) else want not in self.inner or isinstance(have, Var)
+            for want, have in zip(self.root.args, atoms, strict=True)
+        )
 
 
 @cache
@@ -94,8 +102,8 @@ def patterns() -> dict[str, list[Pattern]]:
         for rule in rules:
             names = rule.left.__code__.co_varnames[: rule.left.__code__.co_argcount]
             left, right = (trace(side, [t] * len(names), "rule", names) for side in (rule.left, rule.right))
-            pattern = Pattern(left, right, rule.once)
-            table.setdefault(pattern.root.name, []).append(pattern)
+            pattern = Pattern(left, right, rule.once, {let.outs[0]: let for let in left.lets[:-1]})
+            table.setdefault(pattern.root.op.name, []).append(pattern)
     return table
 
 
@@ -214,7 +222,9 @@ def typed(right: Fn, dtype: str, ins: Outs) -> Fn:
 
 def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value] | None:
     """The values of the pattern's parameters for which its root has these arguments, or None."""
-    inner = {let.outs[0]: let for let in pattern.left.lets[:-1]}
+    if not pattern.possible(atoms):
+        return None
+    inner = pattern.inner
     found: dict[Var, Atom] = {}
 
     def same(want: Atom, have: Atom) -> bool:
@@ -229,7 +239,7 @@ def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value
             return all(map(same, inner[want].args, made[1]))
         return found.setdefault(want, have) == have  # type: ignore[arg-type]
 
-    if not all(map(same, pattern.left.lets[-1].args, atoms)):
+    if not all(map(same, pattern.root.args, atoms)):
         return None
     return [Value(found[p]) for p in pattern.left.params]
 
