@@ -244,17 +244,17 @@ class Block:
 
     def made_there(self, t: Takeover, place: Place, results: set[Atom]) -> None:
         """What a put writes can be made where it is put, if nothing else reads it, and if what the place held before was
-        read by then. The put is then done."""
+        written and read by then. The put is then done."""
         v = self.facts.atom(t.value) if t.value is not None else None
         part = self.attempt.memory.get(v) if isinstance(v, Var) and v in self.ours else None
         if t.rows is None or v in results or part is None or not part.free or part.versions[-1] is not v or part is place:
             return
         tasks = lambda which, versions: {x for w in versions for x, _ in self.order.touches(which, w) if x is not t.task}
         makers = tasks(self.order.makers, part.versions)
-        readers = tasks(self.order.readers, place.versions)
+        before = tasks(self.order.readers, place.versions) | tasks(self.order.makers, place.versions)
         others = tasks(self.order.readers, part.versions) - makers
         late = any(s in self.cells.recipes or s in self.order.makers for d in t.rows for s in symbols(d))
-        if others or late or any(m in readers or self.order.leads(m, r) for m in makers for r in readers):
+        if others or late or any(m in before or self.order.leads(m, b) for m in makers for b in before):
             return
         part.parent, part.fresh = (place, t.rows), False
         t.task.dropped = True
