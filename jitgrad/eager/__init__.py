@@ -1,0 +1,24 @@
+"""PyTorch's autograd on jitgrad's programs: `import jitgrad.eager as torch`.
+
+Operations on tensors are recorded; when a value is needed (printing, `item`, `numpy`, `backward`), what is behind it runs as one
+compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
+
+>>> import jitgrad.eager as torch
+>>> x = torch.tensor([2.0], requires_grad=True)
+>>> y = torch.tensor([3.0], requires_grad=True)
+>>> z = x**2 + 3 * y
+>>> z.backward()
+>>> x.grad, y.grad
+(tensor([4.]), tensor([3.]))
+"""
+
+from . import autograd, methods
+from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .creation import *
+from .device import cuda, device
+from .dtypes import *
+from .linear import *
+from .pointwise import *
+from .reductions import *
+from .shapes import *
+from .tensor import Size, Tensor

@@ -1,0 +1,194 @@
+"""Making tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .device import checked
+from .dtypes import dtype as DType
+from .kernel import Aval
+from .tensor import Storage, Tensor, of_buffer
+
+
+def owned(values: np.ndarray, d: DType, requires_grad: bool = False) -> Tensor:
+    """A tensor of this dtype from an array that nobody else has, or that is copied because of its dtype."""
+    if values.dtype != d.storage or d is dtypes.bfloat16:
+        if d.store is not None and not d.is_complex:
+            values = d.store(np.asarray(values, d.compute))
+        else:
+            values = values.astype(d.storage)
+    out = of_buffer(np.asarray(values, order="C"), Aval.of(d, values.shape))
+    if requires_grad:
+        if not d.differentiable:
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+        out._needs = True
+    return out
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new tensor with a copy of the data: a number, nested lists, an array or a tensor.
+
+    dtype: of the result; by default that of the data, Python floats in the default dtype (float32), integers int64. Raises
+    RuntimeError if a gradient is asked for of integers or bools.
+
+    >>> import jitgrad.eager as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    checked(device)
+    if isinstance(data, Tensor):
+        return copied(data.detach(), data.dtype if dtype is None else dtypes.of(dtype), requires_grad)
+    if isinstance(data, (list, tuple)):
+        data = plain(data)
+    values = np.array(data)
+    return owned(values, dtypes.of(dtype) if dtype is not None else natural(values, data), requires_grad)
+
+
+def copied(data: Tensor, d: DType, requires_grad: bool) -> Tensor:
+    out = of_buffer(np.array(data.to(d)._buffer()), Aval.of(d, tuple(data.shape)))
+    return out.requires_grad_() if requires_grad else out
+
+
+def plain(data: Any) -> Any:
+    """Nested lists, with the tensors in them as arrays."""
+    if isinstance(data, (list, tuple)):
+        return [plain(x) for x in data]
+    return data.detach()._buffer() if isinstance(data, Tensor) else data
+
+
+def natural(values: np.ndarray, data: Any) -> DType:
+    """The dtype of data whose dtype was not asked for: NumPy's keep theirs, Python's numbers get the default."""
+    if isinstance(data, (np.ndarray, np.generic)) or values.dtype.kind in "biu":
+        return dtypes.of(values.dtype)
+    if any(isinstance(x, (np.ndarray, np.generic)) for x in leaves(data)):
+        return dtypes.of(values.dtype)
+    return dtypes.default_of(dtypes.COMPLEX if values.dtype.kind == "c" else dtypes.FLOAT)
+
+
+def leaves(data: Any) -> list[Any]:
+    return [y for x in data for y in leaves(x)] if isinstance(data, list) else [data]
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """The data as a tensor, without a copy where that is possible (an array, or a tensor of the right dtype)."""
+    checked(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtypes.of(dtype))
+    if isinstance(data, np.ndarray) and (dtype is None or dtypes.of(dtype).storage == data.dtype):
+        return from_numpy(data)
+    return tensor(data, dtype=dtype)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor on the memory of the array: each sees what is written to the other."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    if array.dtype not in dtypes.BY_NUMPY:
+        raise TypeError(
+            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only supported types are: float64, "
+            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and bool."
+        )
+    aval = Aval.of(dtypes.BY_NUMPY[array.dtype], array.shape)
+    out = of_buffer(array, aval)
+    out._storage = Storage(None, aval, array)
+    return out
+
+
+def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    found = tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else size
+    for n in found:
+        if int(n) < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {int(n)}: {list(map(int, found))}")
+    return tuple(int(n) for n in found)
+
+
+def filled(value: Any, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    checked(device)
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
+    return owned(np.full(shape_of(size), value, d.storage if d is not dtypes.bfloat16 else np.float32), d, requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros of this shape."""
+    return filled(0, size, dtype, device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones of this shape."""
+    return filled(1, size, dtype, device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of this shape; its values mean nothing (here: zeros)."""
+    return filled(0, size, dtype, device, requires_grad)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of one value."""
+    found = dtypes.default_of(dtypes.RANK_OF[type(fill_value)]) if dtype is None else dtype
+    return filled(fill_value, (size,), found, device, requires_grad)
+
+
+def _like(value: Any, x: Tensor, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    return filled(value, (tuple(x.shape),), x.dtype if dtype is None else dtype, device, requires_grad)
+
+
+def zeros_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape and dtype of another tensor."""
+    return _like(0, x, dtype, device, requires_grad)
+
+
+def ones_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape and dtype of another tensor."""
+    return _like(1, x, dtype, device, requires_grad)
+
+
+def empty_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of the shape and dtype of another; its values mean nothing."""
+    return _like(0, x, dtype, device, requires_grad)
+
+
+def full_like(
+    x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """One value in the shape and dtype of another tensor."""
+    return _like(fill_value, x, dtype, device, requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """start, start + step, ... up to `end`, which is left out."""
+    checked(device)
+    first, last = (0, start) if end is None else (start, end)
+    whole = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
+    d = dtypes.of(dtype) if dtype is not None else dtypes.int64 if whole else dtypes.get_default_dtype()
+    return owned(np.arange(first, last, step), d, requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` numbers from start to end, both included."""
+    checked(device)
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
+    return owned(np.linspace(float(start), float(end), int(steps)), d, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """The identity matrix, or one of ones on the diagonal of n x m."""
+    checked(device)
+    return owned(np.eye(n, m), dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype), requires_grad)
+
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
+    "tensor", "zeros", "zeros_like",
+]  # fmt: skip

@@ -1,0 +1,194 @@
+"""Element types: PyTorch's names, how each is stored, in what the arithmetic is done, and what two of them become.
+
+Numba has no arithmetic on halves, and the IR has no complex numbers. So a tensor is *stored* as its dtype says and *computed*
+in another type: halves in float32, a complex number as two reals on a last axis. `load` and `store` convert between the
+two; they are None where nothing has to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Truth = bool  # `bool` is a dtype below
+Convert = Callable[[np.ndarray], np.ndarray] | None
+
+
+@dataclass(frozen=True, eq=False)
+class dtype:
+    """An element type. `storage`: of the memory; `compute`: of the arithmetic; `rank`: bool, integer, float, complex."""
+
+    name: str
+    storage: np.dtype
+    compute: np.dtype
+    rank: int
+    legacy: str  # as in torch.FloatTensor
+    load: Convert = None
+    store: Convert = None
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    @property
+    def is_floating_point(self) -> Truth:
+        return self.rank == FLOAT
+
+    @property
+    def is_complex(self) -> Truth:
+        return self.rank == COMPLEX
+
+    @property
+    def differentiable(self) -> Truth:
+        return self.rank >= FLOAT
+
+    @property
+    def is_signed(self) -> Truth:
+        return self.rank > INTEGER or self.storage.kind == "i"
+
+    @property
+    def itemsize(self) -> int:
+        return self.storage.itemsize
+
+
+BOOL, INTEGER, FLOAT, COMPLEX = range(4)
+
+
+def bfloat16_to_float32(x: np.ndarray) -> np.ndarray:
+    """A bfloat16 is the upper half of a float32."""
+    return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def float32_to_bfloat16(x: np.ndarray) -> np.ndarray:
+    """Round to nearest, ties to even, on the bits; a NaN stays one."""
+    bits = np.asarray(x, np.float32, order="C").view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    return np.where(np.isnan(x), np.uint32(0x7FC0), rounded).astype(np.uint16)
+
+
+def _pairs(real: type) -> tuple[Convert, Convert]:
+    """A complex array as reals with a last axis (re, im), and back."""
+    pair = np.dtype(real)
+    whole = np.result_type(pair, np.complex64)
+    load = lambda x: np.ascontiguousarray(x).view(pair).reshape(*np.shape(x), 2)
+    store = lambda x: np.ascontiguousarray(x, pair).view(whole).reshape(np.shape(x)[:-1])
+    return load, store
+
+
+def _plain(name: str, rank: int, legacy: str) -> dtype:
+    return dtype(name, np.dtype(name), np.dtype(name), rank, legacy)
+
+
+bool = _plain("bool", BOOL, "Bool")
+uint8 = _plain("uint8", INTEGER, "Byte")
+int8 = _plain("int8", INTEGER, "Char")
+int16 = _plain("int16", INTEGER, "Short")
+int32 = _plain("int32", INTEGER, "Int")
+int64 = _plain("int64", INTEGER, "Long")
+float32 = _plain("float32", FLOAT, "Float")
+float64 = _plain("float64", FLOAT, "Double")
+float16 = dtype(
+    "float16", np.dtype("float16"), np.dtype("float32"), FLOAT, "Half",
+    lambda x: np.asarray(x).astype(np.float32), lambda x: np.asarray(x).astype(np.float16),
+)  # fmt: skip
+bfloat16 = dtype(
+    "bfloat16", np.dtype("uint16"), np.dtype("float32"), FLOAT, "BFloat16", bfloat16_to_float32, float32_to_bfloat16
+)
+complex64 = dtype("complex64", np.dtype("complex64"), np.dtype("float32"), COMPLEX, "ComplexFloat", *_pairs(np.float32))
+complex128 = dtype("complex128", np.dtype("complex128"), np.dtype("float64"), COMPLEX, "ComplexDouble", *_pairs(np.float64))
+
+half, double, short, long, cfloat, cdouble = float16, float64, int16, int64, complex64, complex128
+ALL = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
+ALIASES = {"float": float32, "double": float64, "half": float16, "int": int32, "long": int64, "short": int16}
+ALIASES |= {"cfloat": complex64, "cdouble": complex128}
+BY_NUMPY: dict[Any, dtype] = {d.storage: d for d in ALL if d is not bfloat16}
+BY_PYTHON: dict[Any, dtype] = {Truth: bool, int: int64, float: float32, complex: complex64}
+
+_default = [float32]
+
+
+def get_default_dtype() -> dtype:
+    return _default[0]
+
+
+def set_default_dtype(d: dtype) -> None:
+    """What Python floats become: float32 or float64."""
+    if d not in (float16, bfloat16, float32, float64):
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default[0] = d
+
+
+def of(spec: Any) -> dtype:
+    """The dtype that a user means: ours, a NumPy one, or a Python type."""
+    if isinstance(spec, dtype):
+        return spec
+    found = BY_PYTHON.get(spec) if isinstance(spec, type) else None
+    if found is not None:
+        return get_default_dtype() if found is float32 else found
+    try:
+        return BY_NUMPY[np.dtype(spec)]
+    except (KeyError, TypeError):
+        raise TypeError(f"there is no tensor dtype for {spec!r}") from None
+
+
+# Within a rank: which of two is the wider. uint8 with a signed integer is the next wider signed one, two different halves are
+# float32 (PyTorch's table of promotion).
+_INTEGERS = (int8, int16, int32, int64)
+_FLOATS = (float32, float64)
+
+
+def promote(a: dtype, b: dtype) -> dtype:
+    """What an array of `a` and an array of `b` become together."""
+    if a is b:
+        return a
+    if a.rank != b.rank:
+        low, high = (a, b) if a.rank < b.rank else (b, a)
+        if high.rank < COMPLEX or low.rank < FLOAT:
+            return high
+        return complex128 if low is float64 else high
+    if a.rank == INTEGER:
+        signed = [d for d in (a, b) if d is not uint8]
+        if len(signed) == 1:
+            return int16 if signed[0] is int8 else signed[0]
+        return max(a, b, key=_INTEGERS.index)
+    if a.rank == FLOAT:
+        wide = [d for d in (a, b) if d in _FLOATS]
+        return max(wide, key=_FLOATS.index) if wide else float32
+    return complex128
+
+
+def scalar_rank(x: Any) -> int:
+    """The rank of a Python number."""
+    return RANK_OF[type(x)]
+
+
+RANK_OF = {Truth: BOOL, int: INTEGER, float: FLOAT, complex: COMPLEX}
+
+
+def default_of(rank: int) -> dtype:
+    """The dtype that a Python number of this rank becomes when it raises the rank of a tensor."""
+    return (bool, int64, get_default_dtype(), complex128 if get_default_dtype() is float64 else complex64)[rank]
+
+
+def result_type(arrays: list[dtype], zeros: list[dtype], scalars: list[int]) -> dtype:
+    """PyTorch's rule: tensors with axes decide, tensors without axes and Python numbers (`scalars`: their ranks) raise only
+    the rank."""
+    found: dtype | None = None
+    for group in (arrays, zeros, [default_of(r) for r in scalars]):
+        joined: dtype | None = None
+        for d in group:
+            joined = d if joined is None else promote(joined, d)
+        if joined is not None and (found is None or joined.rank > found.rank):
+            found = joined if found is None or joined.rank < COMPLEX else promote(joined, found)
+    assert found is not None
+    return found
+
+__all__ = [
+    "bfloat16", "bool", "cdouble", "cfloat", "complex64", "complex128", "double", "dtype", "float16", "float32", "float64",
+    "get_default_dtype", "half", "int16", "int32", "int64", "int8", "long", "set_default_dtype", "short", "uint8",
+]  # fmt: skip

@@ -1,0 +1,231 @@
+"""The return sweep over a recorded graph.
+
+Edges are visited latest first; what arrives is added up, passed to the hooks, and taken on by the pullback of the node's
+kernel, which is recorded like any operation: so a gradient is a value like any other, computed when the sweep is over, in one
+program with the forward part, and it has a graph of its own where `create_graph` asks for one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .kernel import Aval
+from .modes import Mode, modes
+from .node import Edge, Leaf, Node, Spent, is_pick, leaf, record, results, spend
+from .pointwise import add
+from .run import known, run, settings
+from .tensor import Tensor
+
+TWICE = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
+    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if "
+    "you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
+)
+PART = 256  # edges between two looks at how much waits
+
+Grads = list["Tensor | None"]  # one for each result of an edge
+
+
+def sweep(
+    roots: Sequence[tuple[Edge, Tensor]],
+    retain: bool,
+    create: bool,
+    targets: Sequence[Edge] | None,
+    keep: Iterable[Node] = (),
+) -> dict[Edge, Tensor]:
+    """From the roots with their gradients back. To the leaves, if `targets` is None; else what arrives at the targets.
+
+    keep: values that are made known together with the gradients.
+    """
+    order = reached([e for e, _ in roots])
+    useful = None if targets is None else leading(order, set(targets))
+    arrived: dict[Edge, Grads] = {}
+    caught: dict[Edge, Tensor] = {}
+    touched: list[Tensor] = []
+    for edge, g in roots:
+        arrive(arrived, edge, 0, g)
+    with Mode(grad=create):
+        for at, edge in enumerate(order):
+            grads = arrived.pop(edge, None)
+            if grads is None or (useful is not None and edge not in useful):
+                continue
+            if edge.hooks:
+                grads = [hooked(edge, grads[0])]
+            if targets is not None and edge in targets:
+                caught[edge] = grads[0]  # type: ignore[assignment]
+            if isinstance(edge, Leaf):
+                if targets is None:
+                    touched.append(edge.variable)
+                    settle(edge, grads[0], create)
+                continue
+            pass_on(arrived, edge, grads, useful)
+            if at % PART == PART - 1 and len(order) > settings.longest:
+                run([g._value() for gs in arrived.values() for g in gs if g is not None])
+    results_ = [t._grad for t in touched] + list(caught.values())
+    if not create:
+        run([*keep, *(g._value() for g in results_)])
+    if not retain:
+        free(order)
+    return caught
+
+
+def reached(roots: Iterable[Edge]) -> list[Edge]:
+    """All edges behind the roots, latest first: an edge stands behind those whose gradients it receives."""
+    found: set[Edge] = set()
+    todo = list(roots)
+    while todo:
+        e = todo.pop()
+        if e not in found:
+            found.add(e)
+            todo += [n for n in e.edges if n is not None and n not in found]
+    return sorted(found, key=lambda e: -e.seq)
+
+
+def leading(order: Sequence[Edge], ends: set[Edge]) -> set[Edge]:
+    """The edges from which one of the ends is reached."""
+    useful: set[Edge] = set()
+    for e in reversed(order):
+        if e in ends or any(n in useful for n in e.edges if n is not None):
+            useful.add(e)
+    return useful
+
+
+def arrive(arrived: dict[Edge, Grads], edge: Edge, place: int, g: Tensor) -> None:
+    grads = arrived.get(edge)
+    if grads is None:
+        grads = arrived[edge] = [None] * edge.results
+    old = grads[place]
+    grads[place] = g if old is None else add(old, g)
+
+
+def pass_on(arrived: dict[Edge, Grads], edge: Edge, grads: Grads, useful: set[Edge] | None) -> None:
+    wanted = [e is not None and (useful is None or e in useful) for e in edge.edges]
+    if not any(wanted):
+        return
+    got = PULL[type(edge)](edge, grads, wanted)
+    if modes.anomaly:
+        check_nan(edge, got)
+    for e, g in zip(edge.edges, got, strict=True):
+        if g is not None and e is not None:
+            arrive(arrived, e, edge.place, g)
+
+
+def pull_node(node: Node, grads: Grads, wanted: Sequence[bool]) -> Grads:
+    """The pullback of the node's kernel, recorded."""
+    if node.spent is not None:
+        return pull_spent(node.spent, grads, wanted)
+    if is_pick(node.kernel):
+        return grads
+    check_versions(node)
+    return pulled(node, node.inputs, node.edges, grads, wanted)
+
+
+def pulled(
+    edge: Node | Spent, inputs: Sequence[Any], edges: Sequence[Edge | None], grads: Grads, wanted: Sequence[bool]
+) -> Grads:
+    wrt = tuple([k for k, w in enumerate(wanted) if w])
+    gs = [g for g in grads if g is not None]
+    k = edge.kernel.pullback(wrt, tuple([g is not None for g in grads]))
+    every: tuple[Edge | None, ...] = ()
+    if modes.grad:
+        every = (*edges, *[g._gradient_edge() for g in gs])
+        every = every if any(e is not None for e in every) else ()
+    node = record(k, (*inputs, *[g._value() for g in gs]), every)
+    out: Grads = [None] * len(wanted)
+    for place, n in zip(wrt, results(node), strict=True):
+        out[place] = Tensor(n, n if n.edges else None)
+    return out
+
+
+def pull_spent(edge: Spent, grads: Grads, wanted: Sequence[bool]) -> Grads:
+    """A second sweep through a freed node: possible where the pullback needs no value, only types."""
+    if is_pick(edge.kernel):
+        return grads
+    types = tuple([x if isinstance(x, Aval) else type(x) for x in edge.inputs])
+    if edge.kernel.saves == "result" or any(edge.kernel.inputs_saved(types)):
+        raise RuntimeError(TWICE)
+    ghosts = [leaf(x.example, x) if isinstance(x, Aval) else x for x in edge.inputs]
+    return pulled(edge, ghosts, (None,) * len(ghosts), grads, wanted)
+
+
+Pull = Callable[[Any, Grads, Sequence[bool]], Grads]
+PULL: dict[type, Pull] = {Node: pull_node, Spent: pull_spent}  # what a gradient becomes, for each kind of edge
+
+
+def check_versions(node: Node) -> None:
+    """A value that the pullback reads must not have been overwritten since."""
+    if node.kernel.saves == "result":
+        if node.stale is not None:
+            overwritten(node)
+        return
+    for k, x in enumerate(node.inputs):
+        if type(x) is Node and x.stale is not None:
+            types = tuple([y.aval if type(y) is Node else type(y) for y in node.inputs])
+            if node.kernel.inputs_saved(types)[k]:
+                overwritten(x)
+
+
+def overwritten(node: Node) -> None:
+    assert node.stale is not None
+    storage, version = node.stale
+    source = f", which is output 0 of {node.label}," if node.edges else ""
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {storage.version}; expected "
+        f"version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+def hooked(edge: Edge, g: Tensor | None) -> Tensor | None:
+    """The gradient after the hooks of the tensor."""
+    for hook in list((edge.hooks or {}).values()):
+        if g is None:
+            return None
+        new = hook(g)
+        if new is not None:
+            g = new
+    return g
+
+
+def settle(edge: Leaf, g: Tensor | None, create: bool) -> None:
+    """The gradient of a leaf is complete."""
+    if g is None:
+        return
+    edge.variable._accumulate(g, create)
+    for hook in list((edge.variable._after or {}).values()):
+        hook(edge.variable)
+
+
+def free(order: Sequence[Edge]) -> None:
+    """Let go of the graph. Values that somebody holds are known by now; nothing else has to be computed from it."""
+    spent: dict[Edge, Edge] = {}
+    for e in reversed(order):
+        if isinstance(e, Node) and e.spent is None:
+            spend(e, spent)
+        elif isinstance(e, Releasable):
+            e.release()
+
+
+class Releasable(Edge):
+    """An edge of another kind that keeps values for its return sweep."""
+
+    __slots__ = ()
+
+    def release(self) -> None:
+        """Let go of them."""
+        raise NotImplementedError
+
+
+def check_nan(edge: Edge, got: Grads) -> None:
+    """Anomaly mode: a nan that a return step made is an error at the line of its forward step."""
+    for k, g in enumerate(got):
+        if modes.check_nan and g is not None and np.isnan(known(g._value())).any():
+            where = "".join(edge.trace.format()) if edge.trace is not None else ""
+            found = f"Traceback of forward call that caused the error:\n{where}" if where else "No forward pass information."
+            warnings.warn(f"Error detected in {edge.label}. {found}", UserWarning, stacklevel=2)
+            raise RuntimeError(f"Function '{edge.label}' returned nan values in its {k}th output.")

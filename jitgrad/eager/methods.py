@@ -1,0 +1,331 @@
+"""The methods of tensors: operators, the functions of the tables as methods, and those that write in place.
+
+`x.f(...)` is `f(x, ...)`; `x.f_(...)` writes the result of `f` into `x`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from . import creation, dtypes, indexing, linear, pointwise, printing, reductions, shapes
+from .autograd import backward as _backward
+from .device import CPU, checked
+from .op import NUMBERS
+from .run import known
+from .tensor import Tensor, along
+
+# ---- what is under the tensor
+
+
+def _buffer(self: Tensor) -> np.ndarray:
+    """The value as an array in the storage form of the dtype. Not to be written."""
+    return known(self._value())
+
+
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The memory of the tensor as an array: each sees what is written to the other."""
+    if force:
+        return self.detach().resolved_numpy()
+    if self.requires_grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    return resolved_numpy(self)
+
+
+def resolved_numpy(self: Tensor) -> np.ndarray:
+    if self.dtype is dtypes.bfloat16:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    return along(self._share().lend(), self._path)
+
+
+def item(self: Tensor) -> Any:
+    """The one number of a tensor of one element."""
+    if self.numel() != 1:
+        raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+    d = self.dtype
+    value = _buffer(self)
+    return (d.load(value) if d is dtypes.bfloat16 and d.load else value).item()
+
+
+def tolist(self: Tensor) -> Any:
+    """Nested lists of Python numbers."""
+    d = self.dtype
+    value = _buffer(self)
+    return (d.load(value) if d is dtypes.bfloat16 and d.load else value).tolist()
+
+
+def numel(self: Tensor) -> int:
+    """The number of elements."""
+    return self._node.aval.numel
+
+
+def size(self: Tensor, dim: int | None = None) -> Any:
+    return self.shape if dim is None else self.shape[dim]
+
+
+def detach(self: Tensor) -> Tensor:
+    """The same memory, without a gradient."""
+    return self._alias()
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Forget how this tensor was computed."""
+    self._edge, self._needs = None, False
+    return self
+
+
+def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
+    """The tensor with another dtype (or on another device); itself if there is nothing to do."""
+    for a in args:
+        if isinstance(a, Tensor):
+            dtype = a.dtype
+        elif isinstance(a, dtypes.dtype) or (isinstance(a, type) and a in dtypes.BY_PYTHON):
+            dtype = a
+        elif not isinstance(a, bool):
+            device = a
+    checked(device)
+    d = self.dtype if dtype is None else dtypes.of(dtype)
+    if d is self.dtype:
+        return pointwise.clone(self) if copy else self
+    return pointwise.cast(self, dtype=d)
+
+
+def backward(
+    self: Tensor, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
+) -> None:
+    """Add the gradient of this tensor to the `.grad` of the leaves it depends on."""
+    _backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns replaces the gradient."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    edge = self._gradient_edge()
+    assert edge is not None
+    if self._hooks is None:
+        self._hooks = {}
+    if edge.hooks is None:
+        edge.hooks = self._hooks
+    return Handle(edge.hooks, hook)
+
+
+def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
+    """Call `hook(tensor)` after the gradient of this leaf was added to its `.grad`."""
+    if self._current_edge() is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if self._after is None:
+        self._after = {}
+    return Handle(self._after, hook)
+
+
+class Handle:
+    """A registered hook; `remove()` takes it away."""
+
+    count = 0
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        Handle.count += 1
+        self.hooks, self.id = hooks, Handle.count
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def retain_grad(self: Tensor) -> None:
+    """Keep the gradient of this result in its `.grad`."""
+    if not self.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    edge = self._current_edge()
+    if edge is None or self._retains:
+        return
+    self._retains = True
+
+    me = ref(self)
+
+    def keep(g: Tensor) -> None:
+        x = me()
+        if x is not None:
+            x._grad = g
+
+    register_hook(self, keep)
+
+
+# ---- operators
+
+
+def operator(f: Callable[..., Any], backwards: bool = False) -> Callable[[Tensor, Any], Any]:
+    """A binary operator; NotImplemented for what is no tensor and no number."""
+
+    def apply(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, Tensor):
+            other = operand(other)
+            if other is NotImplemented:
+                return other
+        return f(other, self) if backwards else f(self, other)
+
+    return apply
+
+
+def operand(x: Any) -> Any:
+    """A Python number as it is, NumPy's as one of those or as a tensor; else NotImplemented."""
+    if type(x) in NUMBERS:
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        return creation.from_numpy(x)
+    return NotImplemented
+
+
+BINARY = {
+    "add": pointwise.add, "sub": pointwise.sub, "mul": pointwise.mul, "truediv": pointwise.div, "pow": pointwise.pow,
+    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "matmul": linear.matmul,
+}  # fmt: skip
+COMPARE = {n: getattr(pointwise, n) for n in ("eq", "ne", "lt", "le", "gt", "ge")}
+FUNCTIONS = {
+    n: getattr(pointwise, n)
+    for n in (
+        "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin",
+        "acos", "atan", "asinh", "acosh", "atanh", "sigmoid", "erf", "erfc", "lgamma", "digamma", "neg", "sign", "floor", "ceil",
+        "round", "trunc", "square", "reciprocal", "rsqrt", "add", "sub", "mul", "div", "pow", "remainder", "fmod", "atan2",
+    )
+}  # fmt: skip
+FUNCTIONS["abs"] = pointwise.absolute
+PLAIN = {
+    **COMPARE, "sum": reductions.sum, "mean": reductions.mean, "reshape": shapes.reshape, "view": shapes.reshape,
+    "permute": shapes.permute, "transpose": shapes.transpose, "t": shapes.t, "unsqueeze": shapes.unsqueeze,
+    "squeeze": shapes.squeeze, "expand": shapes.expand, "matmul": linear.matmul, "mm": linear.matmul, "clone": pointwise.clone,
+    "maximum": pointwise.maximum, "minimum": pointwise.minimum,
+}  # fmt: skip
+OWN = (
+    _buffer, numpy, resolved_numpy, item, tolist, numel, size, detach, detach_, to, backward, register_hook,
+    register_post_accumulate_grad_hook, retain_grad,
+)  # fmt: skip
+
+
+def method(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors as a method."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return f(self, *args, **kwargs)
+
+    call.__name__ = getattr(f, "name", None) or f.__name__
+    call.__doc__ = f.__doc__
+    return call
+
+
+def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The method that writes the result of `f` into the tensor."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._check_writable()
+        new = f(self, *args, **kwargs)
+        if new is NotImplemented:
+            return new
+        return self._write(fitted(self, new))
+
+    call.__name__ = name
+    return call
+
+
+def fitted(x: Tensor, new: Tensor) -> Tensor:
+    """A result in the dtype of the tensor that it is written into."""
+    if new.shape != x.shape:
+        raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(new.shape)}")
+    if new.dtype is not x.dtype:
+        if new.dtype.rank > x.dtype.rank:
+            raise RuntimeError(f"result type {new.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}")
+        return new.to(x.dtype)
+    return new
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Write zeros."""
+    return fill_(self, 0)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one value everywhere."""
+    return self._write(creation.full_like(self, value))
+
+
+def copy_(self: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write the values of another tensor, converted and broadcast."""
+    new = source.to(self.dtype)
+    return self._write(pointwise.clone(new if new.shape == self.shape else shapes.expand(new, *self.shape)))
+
+
+def iterate(self: Tensor) -> Iterator[Tensor]:
+    if not self.shape:
+        raise TypeError("iteration over a 0-d tensor")
+    return (self[k] for k in range(self.shape[0]))
+
+
+def length(self: Tensor) -> int:
+    if not self.shape:
+        raise TypeError("len() of a 0-d tensor")
+    return self.shape[0]
+
+
+def truth(self: Tensor) -> bool:
+    if self.numel() != 1:
+        count = "more than one value" if self.numel() else "no values"
+        raise RuntimeError(f"Boolean value of Tensor with {count} is ambiguous")
+    return bool(item(self))
+
+
+def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
+    out = numpy(self)
+    return out if dtype is None else out.astype(dtype, copy=False)
+
+
+SPECIAL: dict[str, Any] = {
+    "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": lambda x: float(item(x)),
+    "__int__": lambda x: int(item(x)), "__index__": lambda x: int(item(x)), "__complex__": lambda x: complex(item(x)),
+    "__array__": array, "__hash__": object.__hash__,
+    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__repr__": printing.text, "__pos__": lambda x: x,
+    "__getitem__": indexing.get, "__setitem__": indexing.put,
+}  # fmt: skip
+
+
+def properties() -> dict[str, Any]:
+    return {
+        "data": property(detach, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
+        "device": property(lambda x: CPU), "T": property(lambda x: shapes.permute(x, *reversed(range(len(x.shape))))),
+        "is_cuda": property(lambda x: False), "itemsize": property(lambda x: x.dtype.itemsize),
+        "nbytes": property(lambda x: x.dtype.itemsize * x.numel()), "retains_grad": property(lambda x: x._retains),
+    }  # fmt: skip
+
+
+def install() -> None:
+    """Give the class its methods."""
+    for own in (*OWN, zero_, fill_, copy_):
+        setattr(Tensor, own.__name__, own)
+    for name, f in (*FUNCTIONS.items(), *PLAIN.items()):
+        setattr(Tensor, name, method(f))
+    for name, f in FUNCTIONS.items():
+        setattr(Tensor, name + "_", in_place(f, name + "_"))
+    for name, f in BINARY.items():
+        setattr(Tensor, f"__{name}__", operator(f))
+        setattr(Tensor, f"__r{name}__", operator(f, backwards=True))
+        setattr(Tensor, f"__i{name}__", in_place(operator(f), f"__i{name}__"))
+    for name, f in COMPARE.items():
+        setattr(Tensor, f"__{name}__", operator(f))
+    for name, value in (*SPECIAL.items(), *properties().items()):
+        setattr(Tensor, name, value)
+    for name in ("dim", "ndimension"):
+        setattr(Tensor, name, lambda self: len(self.shape))
+
+
+install()

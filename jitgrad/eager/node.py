@@ -1,0 +1,171 @@
+"""The recorded graph: values, most of them not computed yet, and the way of their gradients.
+
+    value    ::= Node(buffer)                            a leaf: memory
+               | Node(kernel, inputs)                    a recorded operation
+               | Node(PICK k, (node of several results,))
+    edges    ::= for each input of a node, where its gradient goes: a Node, a Leaf, another Edge, or None
+
+A node is what PyTorch calls a `grad_fn` if it has edges. Values are immutable: writing in place makes a new node (`tensor.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .kernel import Aval, Kernel, kernel
+
+_count = itertools.count().__next__
+
+
+class Edge:
+    """Something gradients flow through. `edges`: where to; `seq`: later ones come first on the way back."""
+
+    __slots__ = ("__weakref__", "edges", "hooks", "seq", "trace")
+
+    edges: tuple[Edge | None, ...]
+    hooks: dict[int, Callable[..., Any]] | None  # of its tensor: gradient -> gradient or None
+    seq: int
+    trace: Any  # where it was recorded, in anomaly mode
+    results = 1  # how many gradients come in
+    place = 0  # at which result of the next edge its gradient arrives (of one that picks a result)
+
+    @property
+    def label(self) -> str:
+        raise NotImplementedError
+
+
+class Node(Edge):
+    """A value: `buffer` in the storage form of its dtype if it is known, else `kernel` applied to `inputs`."""
+
+    __slots__ = ("aval", "buffer", "inputs", "kernel", "outs", "owner", "spent", "stale")
+
+    aval: Aval
+    buffer: np.ndarray | None
+    kernel: Kernel
+    inputs: tuple[Any, ...]  # Nodes and Python numbers
+    outs: tuple[Aval, ...]  # of all results; `aval` is the first
+    owner: Any  # whose value it is: a weak reference to a tensor, or HELD (by a storage, or by several); None: nobody's
+    spent: Spent | None  # after its return sweep
+    stale: tuple[Any, int] | None  # the storage it was the value of, and the version of that, once that was overwritten
+
+    @property
+    def results(self) -> int:  # type: ignore[override]
+        return len(self.outs)
+
+    def is_held(self) -> bool:
+        """Is there a tensor that may be asked for this value?"""
+        return self.owner is not None and self.owner() is not None
+
+    @property
+    def place(self) -> int:  # type: ignore[override]
+        return self.kernel.options["k"] if is_pick(self.kernel) else 0
+
+    @property
+    def label(self) -> str:
+        return self.kernel.name + "Backward0"
+
+    def __repr__(self) -> str:
+        return f"<node {self.seq} {self.kernel.name} {self.aval}{'' if self.buffer is None else ' known'}>"
+
+
+def HELD() -> bool:
+    """The owner of a node that somebody holds for good."""
+    return True
+
+
+class Leaf(Edge):
+    """Where the gradient of a leaf tensor arrives: `accumulate(gradient)`."""
+
+    __slots__ = ("after", "variable")
+
+    variable: Any  # the tensor
+    after: dict[int, Callable[..., Any]] | None  # hooks that run once the gradient is in
+
+    label = "AccumulateGrad"
+
+    def __init__(self, variable: Any) -> None:
+        self.variable, self.edges, self.hooks, self.after, self.trace = variable, (), None, None, None
+        self.seq = _count()
+
+
+class Spent(Edge):
+    """What remains of a node after its return sweep: the shape of the graph, and the types, but no values."""
+
+    __slots__ = ("inputs", "kernel", "outs")
+
+    kernel: Kernel
+    inputs: tuple[Any, ...]  # types and numbers
+    outs: tuple[Aval, ...]
+
+    @property
+    def results(self) -> int:  # type: ignore[override]
+        return len(self.outs)
+
+    @property
+    def label(self) -> str:
+        return self.kernel.name + "Backward0"
+
+
+def _known() -> None:
+    """No operation: memory."""
+
+
+MEMORY = kernel(_known, "Memory")
+
+
+def leaf(buffer: np.ndarray, aval: Aval) -> Node:
+    """A node of known value."""
+    n = Node()
+    n.kernel, n.inputs, n.edges, n.hooks, n.trace, n.spent, n.stale, n.owner = MEMORY, (), (), None, None, None, None, None
+    n.buffer, n.aval, n.seq, n.outs = buffer, aval, _count(), (aval,)
+    return n
+
+
+def record(k: Kernel, inputs: Sequence[Any], edges: tuple[Edge | None, ...]) -> Node:
+    """The kernel applied to nodes and Python numbers; `edges` is () where no gradient flows."""
+    n = Node()
+    n.kernel, n.inputs, n.edges = k, tuple(inputs), edges
+    n.hooks = n.buffer = n.trace = n.spent = n.stale = n.owner = None
+    n.outs = k.infer(tuple([x.aval if type(x) is Node else type(x) for x in inputs]))
+    n.aval, n.seq = n.outs[0], _count()
+    return n
+
+
+def _pick(*xs: Any, k: int) -> Any:
+    return xs[k]
+
+
+def is_pick(k: Kernel) -> bool:
+    return k.body is _pick
+
+
+def results(node: Node) -> tuple[Node, ...]:
+    """A node for each result of a node."""
+    if len(node.outs) == 1:
+        return (node,)
+    return tuple(_picked(node, k) for k in range(len(node.outs)))
+
+
+def _picked(node: Node, k: int) -> Node:
+    n = Node()
+    n.kernel, n.inputs = kernel(_pick, node.kernel.name, k=k), (node,)
+    n.hooks = n.buffer = n.trace = n.spent = n.stale = n.owner = None
+    n.aval, n.seq = node.outs[k], _count()
+    n.edges = (node,) if node.edges and n.aval.dtype.differentiable else ()
+    n.outs = (n.aval,)
+    return n
+
+
+def spend(node: Node, spent: dict[Edge, Edge]) -> None:
+    """Let go of what the return sweep needed; `spent` has the nodes recorded before it."""
+    s = Spent()
+    s.kernel, s.outs, s.hooks, s.seq, s.trace = node.kernel, node.outs, node.hooks, node.seq, None
+    s.inputs = tuple([x.aval if type(x) is Node else x for x in node.inputs])
+    s.edges = node.edges = tuple([spent.get(e, e) if e is not None else None for e in node.edges])
+    spent[node] = node.spent = s
+    if node.buffer is not None:
+        node.inputs = ()

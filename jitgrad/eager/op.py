@@ -1,0 +1,148 @@
+"""An operation on tensors: choosing the kernel by the types of its inputs, recording it, wrapping the result.
+
+What depends on types only (PyTorch's promotion, shapes, errors) is decided once for each combination of them.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import dtypes
+from .dtypes import dtype
+from .kernel import Aval, Kernel, kernel
+from .modes import modes
+from .node import Node, record, results
+from .run import pending, run, settings
+from .tensor import Tensor
+
+Choose = Callable[..., Kernel]
+NUMBERS = (float, int, bool, complex)
+
+
+CHECK_EVERY = 256  # nodes between two looks at how many wait
+
+
+class Op:
+    """`choose(*types, **options)` gives the kernel; a type is an `Aval`, or of a Python number its Python type.
+
+    several: the operation has a tuple of results.
+    """
+
+    __slots__ = ("choose", "known", "name", "several")
+
+    def __init__(self, name: str, choose: Choose, several: bool = False) -> None:
+        self.name, self.choose, self.several = name, choose, several
+        self.known: dict[Any, tuple[Kernel, bool, bool]] = {}
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        inputs: list[Any] = []
+        types: list[Any] = []
+        edges: list[Any] = []
+        tracked = False
+        for x in given:
+            if isinstance(x, Tensor):
+                node = x._value()
+                inputs.append(node)
+                types.append(node.aval)
+                edge = x._edge if not x._needs and x._base is None else x._gradient_edge()
+                edges.append(edge)
+                tracked = tracked or edge is not None
+            else:
+                inputs.append(x)
+                types.append(type(x))
+                edges.append(None)
+        key = (*types, *options.items()) if options else tuple(types)
+        k, differentiable, floating = self.known.get(key) or self._choose(key, types, options)
+        if floating:
+            inputs = [float(x) if type(x) is int or type(x) is bool else x for x in inputs]
+        if tracked and differentiable and modes.grad:
+            node = record(k, inputs, tuple(edges))
+            if modes.anomaly:
+                node.trace = traceback.extract_stack()[:-1]
+            if any(isinstance(x, Tensor) and x._inference for x in given):
+                raise RuntimeError(INFERENCE)
+        else:
+            node = record(k, inputs, ())
+        if node.seq % CHECK_EVERY == 0:
+            cut(node)
+        if self.several:
+            return tuple([Tensor(n, n if n.edges else None) for n in results(node)])
+        return Tensor(node, node if node.edges else None)
+
+    def _choose(self, key: Any, types: list[Any], options: dict[str, Any]) -> tuple[Kernel, bool, bool]:
+        k = self.choose(*types, **options)
+        outs = k.infer(tuple(types))
+        floats = all(o.dtype.is_floating_point for o in outs)
+        if floats:  # a Python integer among floats is a float: 2 * x is 2.0 * x
+            outs = k.infer(tuple(float if t in (int, bool) else t for t in types))
+        found = self.known[key] = (k, any(o.dtype.differentiable for o in outs), floats and (int in types or bool in types))
+        return found
+
+
+INFERENCE = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked "
+    "by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use "
+    "`torch.no_grad()` instead of `torch.inference_mode()`."
+)
+
+
+def cut(node: Node) -> None:
+    """Run what waits if it has become long. What a return sweep will come by is kept, as PyTorch keeps it."""
+    waiting = pending([node])
+    if len(waiting) > settings.longest:
+        run([n for n in waiting if n.edges and len(n.outs) == 1] + [node])
+
+
+def as_tensor_type(x: Any) -> tuple[dtype | None, int]:
+    """(dtype, number of axes) of a tensor type; (None, rank) of a Python number."""
+    return (x.dtype, len(x.shape)) if isinstance(x, Aval) else (None, dtypes.RANK_OF[x])
+
+
+def result_dtype(types: tuple[Any, ...]) -> dtype:
+    """PyTorch's promotion of tensors with axes, tensors without, and Python numbers."""
+    arrays, zeros, ranks = [], [], []
+    for t in types:
+        if not isinstance(t, Aval):
+            ranks.append(dtypes.RANK_OF[t])
+        elif t.shape:
+            arrays.append(t.dtype)
+        else:
+            zeros.append(t.dtype)
+    return dtypes.result_type(arrays, zeros, ranks)
+
+
+def check_broadcast(types: tuple[Any, ...]) -> None:
+    """PyTorch's message where two shapes do not go together."""
+    out: list[int] = []
+    for t in types:
+        shape = t.shape if isinstance(t, Aval) else ()
+        wide = max(len(out), len(shape))
+        a, b = [1] * (wide - len(out)) + out, [1] * (wide - len(shape)) + list(shape)
+        for axis in reversed(range(wide)):
+            if a[axis] != b[axis] and 1 not in (a[axis], b[axis]):
+                raise RuntimeError(
+                    f"The size of tensor a ({a[axis]}) must match the size of tensor b ({b[axis]}) at non-singleton "
+                    f"dimension {axis}"
+                )
+        out = [y if x == 1 else x for x, y in zip(a, b, strict=True)]
+
+
+def cast_all(*xs: Any, f: Any, to: tuple[Any, ...], **options: Any) -> Any:
+    """The body on inputs converted to these NumPy dtypes (None: as they are)."""
+    return f(*[x if d is None else x.astype(d) for x, d in zip(xs, to, strict=True)], **options)
+
+
+def converted(
+    body: Any, name: str, types: tuple[Any, ...], to: dtype, out: dtype | None = None, saves: str = "", **options: Any
+) -> Kernel:
+    """The kernel of a body whose tensors are first converted to the dtype `to`; its result is of the dtype `out`."""
+    need = tuple(to.compute if isinstance(t, Aval) and t.dtype.compute != to.compute else None for t in types)
+    outs = (out,) if out is not None else (to,)
+    if any(n is not None for n in need):
+        return kernel(cast_all, name, outs, saves, f=body, to=need, **options)
+    return kernel(body, name, outs, saves, **options)

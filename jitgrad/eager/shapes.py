@@ -1,0 +1,184 @@
+"""Shapes: views, joining, taking apart. A view sees what is written to what it is a view of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .kernel import Aval, Kernel, kernel
+from .op import Op, converted, result_dtype
+from .reductions import axis_of
+from .tensor import WRITES, Tensor
+
+# ---- bodies: they give views of arrays, so that writing through them reaches what they are views of
+
+
+def _reshape(x: Any, shape: tuple[int, ...]) -> Any:
+    return x.reshape(shape)
+
+
+def _permute(x: Any, axes: tuple[int, ...]) -> Any:
+    return x.transpose(axes)
+
+
+def _expand(x: Any, shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(x, shape)
+
+
+def _index(x: Any, key: tuple[Any, ...]) -> Any:
+    return x[_parts(key)]
+
+
+def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key as NumPy takes it; with a `...`, so that a single cell is a view too."""
+    parts = tuple(slice(*k[1:]) if isinstance(k, tuple) else ... if k == "..." else k for k in key)
+    return parts if ... in parts else (*parts, ...)
+
+
+def _write_index(x: Any, new: Any, key: tuple[Any, ...]) -> Any:
+    out = x.copy()
+    out[_parts(key)] = new
+    return out
+
+
+def _write_permute(x: Any, new: Any, axes: tuple[int, ...]) -> Any:
+    return new.transpose(tuple(int(k) for k in np.argsort(axes)))
+
+
+def _write_expand(x: Any, new: Any, shape: tuple[int, ...]) -> Any:
+    raise RuntimeError(
+        "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+        "Please clone() the tensor before performing the operation."
+    )
+
+
+WRITES[_reshape] = lambda x, new, shape: new.reshape(x.shape)
+WRITES[_index] = _write_index
+WRITES[_permute] = _write_permute
+WRITES[_expand] = _write_expand
+
+
+def reshaped(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The shape with its -1 found."""
+    known = 1
+    for n in shape:
+        known *= n if n != -1 else 1
+    if -1 not in shape:
+        if known != count:
+            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
+        return shape
+    if not known or count % known:
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
+    return tuple(count // known if n == -1 else n for n in shape)
+
+
+def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    found = tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else given
+    return tuple(int(n) for n in found)
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """The same numbers in another shape (one size may be -1)."""
+    return x._view(kernel(_reshape, "View", shape=reshaped(sizes(shape), x.numel())))
+
+
+def permute(x: Tensor, *dims: Any) -> Tensor:
+    """The axes in another order."""
+    rank = len(x.shape)
+    axes = tuple(axis_of(d, rank) for d in sizes(dims))
+    if len(axes) != rank:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "
+            f"dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(axes)}"
+        )
+    if len(set(axes)) != rank:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return x._view(kernel(_permute, "Permute", axes=axes))
+
+
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes swapped."""
+    rank = len(x.shape)
+    a, b = axis_of(dim0, rank), axis_of(dim1, rank)
+    axes = list(range(rank))
+    if rank:
+        axes[a], axes[b] = axes[b], axes[a]
+    return x._view(kernel(_permute, "Transpose", axes=tuple(axes)))
+
+
+def t(x: Tensor) -> Tensor:
+    """The transposed matrix."""
+    if len(x.shape) > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(x.shape)}D")
+    return x._view(kernel(_permute, "T", axes=tuple(reversed(range(len(x.shape))))))
+
+
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    """With an axis of size one more."""
+    at = axis_of(dim, len(x.shape) + 1)
+    shape = list(x.shape)
+    shape.insert(at, 1)
+    return x._view(kernel(_reshape, "Unsqueeze", shape=tuple(shape)))
+
+
+def squeeze(x: Tensor, dim: Any = None) -> Tensor:
+    """Without axes of size one (those in `dim` only)."""
+    rank = len(x.shape)
+    which = range(rank) if dim is None else [axis_of(d, rank) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    shape = tuple(n for k, n in enumerate(x.shape) if n != 1 or k not in which)
+    return x._view(kernel(_reshape, "Squeeze", shape=shape))
+
+
+def expand(x: Tensor, *shape: Any) -> Tensor:
+    """Axes of size one repeated without memory; -1: as it is."""
+    wanted = sizes(shape)
+    have = (1,) * (len(wanted) - len(x.shape)) + tuple(x.shape)
+    full = tuple(h if w == -1 else w for h, w in zip(have, wanted, strict=True))
+    return x._view(kernel(_expand, "Expand", shape=full))
+
+
+# ---- joining
+
+
+def _cat(*xs: Any, dim: int) -> Any:
+    return np.concatenate(xs, axis=dim)
+
+
+def _stack(*xs: Any, dim: int) -> Any:
+    return np.stack(xs, axis=dim)
+
+
+def _choose_cat(*types: Aval, dim: int) -> Kernel:
+    return converted(_cat, "Cat", types, result_dtype(types), dim=axis_of(dim, len(types[0].shape)))
+
+
+def _choose_stack(*types: Aval, dim: int) -> Kernel:
+    for k, t in enumerate(types):
+        if t.shape != types[0].shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(types[0].shape)} at entry 0 and {list(t.shape)} at "
+                f"entry {k}"
+            )
+    return converted(_stack, "Stack", types, result_dtype(types), dim=axis_of(dim, len(types[0].shape) + 1))
+
+
+_cat_op, _stack_op = Op("cat", _choose_cat), Op("stack", _choose_stack)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one behind the other along an axis."""
+    return _cat_op(*tensors, dim=dim)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors beside each other along a new axis."""
+    if not len(tensors):
+        raise RuntimeError("stack expects a non-empty TensorList")
+    return _stack_op(*tensors, dim=dim)
+
+__all__ = [
+    "cat", "permute", "reshape", "squeeze", "stack", "t", "transpose", "unsqueeze",
+]  # fmt: skip

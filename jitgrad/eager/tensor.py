@@ -1,0 +1,374 @@
+"""The tensor: a value, where its gradient goes, and the memory it shares with its views.
+
+A tensor stands for a node of the graph. It gets a `Storage` once it shares: with a view, with `detach()`, with NumPy. Values
+are immutable; writing in place gives the storage a new value and a new version, and tensors that share it read their value
+from there again, by the `path` of kernels that leads from the storage to them. So a write needs no special rule anywhere: the
+new whole is a kernel of the old whole and of what was written.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+
+from .grad_fn import grad_fn
+from .kernel import Aval, Kernel, kernel
+from .modes import modes
+from .node import HELD, Edge, Leaf, Node, leaf, record
+from .run import known, stored
+
+NON_LEAF_GRAD = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+    "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+    "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See "
+    "github.com/pytorch/pytorch/pull/30531 for more informations."
+)
+
+
+class Storage:
+    """What tensors share. `node`: the value of the whole. `shared`: memory that NumPy may read and write at any time, then the
+    value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours."""
+
+    __slots__ = ("_node", "aval", "lent", "shared", "version")
+
+    def __init__(self, node: Node | None, aval: Aval, shared: np.ndarray | None = None) -> None:
+        self._node, self.aval, self.version = node, aval, 0
+        if node is not None:
+            node.owner = HELD
+        self.shared = shared
+        self.lent: Callable[[], Any] | None = None
+
+    def is_shared(self) -> bool:
+        """Can anybody but us see the memory? An array that was lent and is gone does not count."""
+        if self.shared is None:
+            return False
+        if self.lent is not None and self.lent() is None:
+            self._node, self.shared, self.lent = leaf(self.shared, self.aval), None, None
+            return False
+        return True
+
+    def now(self, path: tuple[Kernel, ...], aval: Aval) -> Node | None:
+        """A copy of what shared memory holds at the end of the path; None where nothing is shared."""
+        if self.shared is None or not self.is_shared():
+            return None
+        return leaf(np.array(along(self.shared, path), order="C"), aval)
+
+    @property
+    def node(self) -> Node:
+        """The value of the whole."""
+        return self.now((), self.aval) or self._node  # type: ignore[return-value]
+
+    def put(self, path: tuple[Kernel, ...], node: Node) -> None:
+        """Write the value at the end of the path."""
+        self.version += 1
+        if self.is_shared():
+            along(self.shared, path)[...] = known(node)
+        else:
+            self._node = record(put_kernel(path), (self._node, node), ()) if path else node
+            self._node.owner = HELD
+
+    def lend(self) -> np.ndarray:
+        """The memory of the whole; from now on it is shared, as long as somebody holds what is returned."""
+        if not self.is_shared():
+            node = self._node
+            assert node is not None
+            buffer = known(node)
+            if count_of(node) > 2 or not buffer.flags.writeable or not buffer.flags.c_contiguous:
+                buffer = np.array(buffer, order="C")  # somebody else may still want the old value
+            self.shared, self._node = buffer, None
+            self.lent = _gone
+        assert self.shared is not None
+        if self.lent is None:
+            return self.shared
+        out = self.lent()
+        if out is None:
+            out = self.shared.view()
+            self.lent = ref(out)
+        return out
+
+
+def _gone() -> None:
+    """In the place of a weak reference to an array that is no more."""
+
+
+def count_of(node: Node) -> int:
+    """How many refer to the node, without the caller's variable."""
+    return sys.getrefcount(node) - 3
+
+
+def put_kernel(path: tuple[Kernel, ...]) -> Kernel:
+    return kernel(_put, "CopySlices", path=path)
+
+
+def along(array: Any, path: tuple[Kernel, ...]) -> Any:
+    """The view of an array that the path leads to."""
+    for k in path:
+        array = k(array)
+    return array
+
+
+# For the body of each view: (what it is a view of, the new part, **options) -> the new whole. Views register theirs.
+WRITES: dict[Any, Callable[..., Any]] = {}
+
+
+def _put(base: Any, value: Any, path: tuple[Kernel, ...]) -> Any:
+    """The whole, with the value at the end of the path."""
+    if not path:
+        return value
+    first, rest = path[0], path[1:]
+    part = _put(first(base), value, rest) if rest else value
+    return WRITES[first.body](base, part, **first.options)
+
+
+class Tensor:
+    """An array with a gradient. Methods that are operations are added by `jitgrad.eager.methods`."""
+
+    __slots__ = (
+        "__dict__", "__weakref__", "_after", "_base", "_edge", "_grad", "_hooks", "_inference", "_leaf", "_needs", "_node",
+        "_path", "_retains", "_seen", "_storage",
+    )  # fmt: skip
+
+    __array_priority__ = 1000
+
+    if TYPE_CHECKING:  # what `methods.py` adds
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __len__(self) -> int: ...
+
+    _node: Node  # the value, as of version `_seen` of the storage
+    _edge: Edge | None  # grad_fn
+    _storage: Storage | None
+    _path: tuple[Kernel, ...]
+    _base: Tensor | None  # the tensor whose gradient gets that of this view
+    _leaf: Any  # of a leaf that requires a gradient: a weak reference to where it arrives
+    _grad: Any
+
+    def __init__(self, node: Node, edge: Edge | None = None) -> None:
+        self._node, self._edge, self._storage, self._path, self._base = node, edge, None, (), None
+        self._leaf = self._grad = None
+        self._hooks: dict[int, Any] | None = None
+        self._after: dict[int, Any] | None = None
+        self._needs = self._retains = False
+        self._inference = modes.inference
+        self._seen = 0
+        node.owner = ref(self) if node.owner is None else HELD
+
+    # ---- the value
+
+    def _value(self) -> Node:
+        """The node of the present value."""
+        s = self._storage
+        if s is None:
+            return self._node
+        if s.shared is not None:
+            node = s.now(self._path, self._node.aval)
+            if node is not None:
+                return node
+        if self._seen != s.version:
+            self._refresh(s)
+        return self._node
+
+    def _refresh(self, s: Storage) -> None:
+        """Read value and edge again after a write to the storage."""
+        base = self._base
+        node, edge, path = s.node, None, self._path
+        if base is not None:
+            node, edge, path = base._value(), base._gradient_edge(), path[len(base._path) :]
+        for k in path:
+            node = record(k, (node,), (edge,) if edge is not None else ())
+            edge = node if node.edges else None
+        self._node, self._seen, node.owner = node, s.version, HELD
+        if base is not None:
+            self._edge = edge
+
+    def _share(self) -> Storage:
+        if self._storage is None:
+            self._storage = Storage(self._node, self._node.aval)
+        return self._storage
+
+    def _current_edge(self) -> Edge | None:
+        if self._storage is not None and self._base is not None and self._seen != self._storage.version:
+            self._refresh(self._storage)
+        return self._edge
+
+    def _gradient_edge(self) -> Edge | None:
+        """Where the gradient of this tensor goes; None if nowhere."""
+        edge = self._current_edge() if self._base is not None else self._edge
+        if edge is not None or not self._needs:
+            return edge
+        found = self._leaf() if self._leaf is not None else None
+        if found is None:
+            found = Leaf(self)
+            if self._hooks:
+                found.hooks = self._hooks
+            self._leaf = ref(found)
+        return found
+
+    # ---- views and writing
+
+    def _view(self, k: Kernel) -> Tensor:
+        """A view of this tensor: it sees what is written here, and the other way round."""
+        s = self._share()
+        edge = self._gradient_edge() if modes.grad else None
+        node = record(k, (self._value(),), (edge,) if edge is not None else ())
+        out = Tensor(node, node if node.edges else None)
+        out._storage, out._path, out._seen, out._base = s, (*self._path, k), s.version, self
+        return out
+
+    def _alias(self) -> Tensor:
+        """The same memory without a gradient: detach()."""
+        s = self._share()
+        out = Tensor(self._value())
+        out._storage, out._path, out._seen = s, self._path, s.version
+        return out
+
+    def _check_writable(self) -> None:
+        if not modes.grad:
+            return
+        if self._needs and self._edge is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        base = self._base
+        while base is not None:
+            if base._needs and base._edge is None:
+                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+            base = base._base
+
+    def _write(self, new: Tensor) -> Tensor:
+        """Take over the value (and, where gradients are recorded, the edge) of `new`, which has this tensor's type.
+
+        Of a view, the tensor that it is a view of is written: its value is the old one with the part replaced, and so is the
+        way of its gradient. All that share the storage read again when they are asked next.
+        """
+        self._check_writable()
+        s, root = self._share(), self
+        while root._base is not None:
+            root = root._base
+        value, edge = new._value(), new._gradient_edge() if modes.grad else None
+        path = self._path[len(root._path) :]
+        if path:
+            edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
+            value = record(put_kernel(path), (root._value(), value), edges if any(e is not None for e in edges) else ())
+            edge = value if value.edges else None
+        for old in (root._node, self._node):
+            old.stale = old.stale or (s, s.version)
+        s.put(root._path, value)
+        root._node, root._seen, value.owner = value, s.version, HELD
+        if modes.grad:
+            root._edge = edge
+        return self
+
+    # ---- what PyTorch says of a tensor
+
+    @property
+    def shape(self) -> Any:
+        return Size(self._node.aval.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return self._node.aval.dtype
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._current_edge() is None
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._needs or self._current_edge() is not None
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        self.requires_grad_(on)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Track gradients of this leaf from now on (or no more); returns the tensor."""
+        if self._current_edge() is not None:
+            if not requires_grad:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                    "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return self
+        if requires_grad and not self.dtype.differentiable:
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        self._needs = bool(requires_grad)
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        edge = self._current_edge()
+        return None if edge is None else grad_fn(edge)
+
+    @property
+    def grad(self) -> Any:
+        if self._grad is None and self._current_edge() is not None and not self._retains:
+            warnings.warn(NON_LEAF_GRAD, UserWarning, stacklevel=2)
+        return self._grad
+
+    @grad.setter
+    def grad(self, g: Tensor | None) -> None:
+        if g is not None:
+            _check_grad(self, g)
+        self._grad = g
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._storage is None else self._storage.version
+
+    def _accumulate(self, g: Tensor, create_graph: bool) -> None:
+        """A gradient has arrived at this leaf (or, with `retain_grad`, at this result)."""
+        old = self._grad
+        if old is None:
+            self._grad = g if create_graph else Tensor(g._value())
+        elif create_graph:
+            self._grad = old + g
+        else:
+            old._write(old.detach() + g.detach())
+
+
+class Size(tuple):
+    """A shape; a tuple that prints as PyTorch's."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def numel(self) -> int:
+        n = 1
+        for k in self:
+            n *= k
+        return n
+
+
+def _check_grad(x: Tensor, g: Any) -> None:
+    if not isinstance(g, Tensor):
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__!r}")
+    if g.shape != x.shape:
+        raise RuntimeError(
+            "assigned grad has data of a different size" if g.dtype is x.dtype else "assigned grad has data of a different type"
+        )
+
+
+def of_buffer(buffer: np.ndarray, aval: Aval) -> Tensor:
+    """A tensor that owns this memory, given in the storage form of its dtype."""
+    return Tensor(leaf(buffer, aval))
+
+
+__all__ = ["Size", "Storage", "Tensor", "along", "of_buffer", "stored"]
