@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir.core import Fn
+from ..lower.parallel import THREADS, is_parallel
 from ..lower.plan import Plan
 from ..lower.schedule import schedule
 from . import memory, vecmath
 from .load import Loaded, Text, load
 from .plain import plain
 from .python import emit
+from .threads import shared
 
 # Where the functions that a text calls by bare names come from on the CPU.
 RUNTIME = ("gemm", "gemv", "imm", "imv", "gesv", "gesm", "trsv", "trsm", "inv", "cholesky", "slogdet", "grow")
@@ -20,6 +22,7 @@ MODULES: dict[str, str] = {
     **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
     **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),
     **dict.fromkeys(memory.__all__, "jitgrad.emit.memory"),
+    **dict.fromkeys(("prange", THREADS), "numba"),
 }
 
 
@@ -36,7 +39,9 @@ class Compiled:
     @property
     def entry(self) -> Any:
         compiled = self.loaded.entry
-        return compiled if hasattr(compiled, "compile") else self.python  # NUMBA_DISABLE_JIT=1
+        if not hasattr(compiled, "compile"):  # NUMBA_DISABLE_JIT=1
+            return self.python
+        return shared(self.loaded) if self.loaded.parallel else compiled
 
     @property
     def python(self) -> Any:
@@ -57,6 +62,6 @@ def compile_fn(fn: Fn) -> Compiled:
     scheduled = time.perf_counter()
     text = emit(plan, MODULES)
     printed = time.perf_counter()
-    loaded = load(text)
+    loaded = load(text, parallel=is_parallel(plan))
     numba = time.perf_counter() - printed
     return Compiled(fn, plan, text, loaded, {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba})

@@ -56,6 +56,12 @@ OPTIONS: dict[str, Any] = {
     "boundscheck": False,
 }
 
+# Of a module with parallel loops, these alone are: Numba looks for nothing else to share among threads, and joins no loops.
+PARALLEL = {
+    "prange": True, "comprehension": False, "reduction": False, "inplace_binop": False, "setitem": False, "numpy": False,
+    "stencil": False, "fusion": False,
+}  # fmt: skip
+
 # Settings of Numba that change machine code and are not part of a function's options.
 SETTINGS = (
     *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "CPU_NAME"),
@@ -121,7 +127,7 @@ def load(text: Text, *, parallel: bool = False) -> Loaded:
     if known is not None:
         return known
     began = time.perf_counter()
-    options = {**OPTIONS, "parallel": parallel}
+    options = {**OPTIONS, "parallel": PARALLEL if parallel else False}
     helpers = _helpers(text)
     stem = f"{re.sub(r'[^A-Za-z0-9_]', '_', text.name)[:60]}_{_key(text, options, helpers)}"
     file, binary = _place(folder, stem, text.source, all(helpers.values()))
@@ -276,7 +282,9 @@ def _compile(text: Text, function: Any, options: dict[str, Any], binary: Path | 
     start.to_load()
     others = options["parallel"], *(getattr(config, name, 0) for name in ("BOUNDSCHECK", "DEBUGINFO_DEFAULT"))
     short = {} if any(others) else {"pipeline_class": Compiler, "no_cfunc_wrapper": True}
-    entry = numba.njit(**{**options, **short, "fastmath": set(options["fastmath"])})(function)
+    # Numba takes the options apart: they are copied.
+    copies = {"fastmath": set(options["fastmath"]), "parallel": options["parallel"] and {**options["parallel"]}}
+    entry = numba.njit(**{**options, **short, **copies})(function)
     if not hasattr(entry, "compile"):  # NUMBA_DISABLE_JIT=1: njit returns the function itself
         return entry, False
     shelf = entry._cache = _Shelf(binary)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.core import OPS, Op
+from ..lower.parallel import THREADS
 from . import memory
 from .expression import parsed
 from .load import Text
@@ -59,6 +60,8 @@ def meanings() -> dict[str, Callable[..., Any]]:
     return {
         **{node.func.id: _row(op, [a.id for a in node.args]) for op, node in calls},  # type: ignore[attr-defined]
         **{name: getattr(np, name) for name in memory.__all__},
+        "prange": range,
+        THREADS: lambda: 1,
         **ROUTINES,
         **{name: getattr(f := getattr(runtime, name), "py_func", f) for name in AS_IT_IS},
     }

@@ -281,7 +281,9 @@ class _Printer:
         args = one if s.reverse else [s.hi] if s.lo == 0 else [s.lo, s.hi]
         text = ", ".join(ast.unparse(self.dim(d)) for d in args)
         name = self.index_name(s.index)
-        self.put(pad, f"for {name} in range({text}):")
+        word = "prange" if s.parallel else "range"
+        self.used.add(word)
+        self.put(pad, f"for {name} in {word}({text}):{f'  # {s.note}' if s.note else ''}")
         self.block(s.body, pad + 1)
         self.free.append(name)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numba
 import numpy as np
 
 from ..errors import Unsupported, raise_at
@@ -43,6 +44,7 @@ class Iteration:
     step: int = 1
     stop: DimLike | None = None
     policy: tuple[Any, ...] | None = None  # of the loop that records it
+    parallel: bool = False  # may threads share its iterations?
 
     def __iter__(self) -> Iterator[Any]:
         return (self.item(k) for k in builtins.range(static_int(self.length)))
@@ -119,6 +121,13 @@ def _strided(start: DimLike, stop: DimLike, step: Any) -> Iteration:
         check(apply("ge", step.value, 1), "the step of a range is computed, and not positive", "ValueError")
     count = (size_of(combine(stop, start, -1)) + (step - 1)) // step
     return Iteration(largest(0, count.dim), lambda k: _plus(start, k, step))
+
+
+def prange(*args: Any) -> Iteration:
+    """numba.prange: a range whose iterations threads may share."""
+    it = iteration(range_(*args))
+    assert it is not None
+    return replace(it, parallel=True)
 
 
 def _integer(x: Any) -> DimLike:
@@ -306,7 +315,7 @@ def text(x: Any) -> str:
 OWN.update({
     builtins.print: print_, builtins.repr: text, builtins.ascii: text,
     builtins.range: range_, builtins.enumerate: enumerate_, builtins.zip: zip_, builtins.reversed: reversed_,
-    builtins.len: len_, builtins.isinstance: isinstance_, builtins.type: type_,
+    numba.prange: prange, builtins.len: len_, builtins.isinstance: isinstance_, builtins.type: type_,
     builtins.min: extreme(smallest, min), builtins.max: extreme(largest, max), builtins.int: int_,
     operator.index: lambda x: x if size_in(x) is not None else operator.index(x),
     copy.copy: lambda x: x.copy(), copy.deepcopy: lambda x, memo=None: x.copy(),

@@ -10,9 +10,11 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 
 from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
+from .builtin import prange
 from .captured import constant
 from .context import current, here
 from .dispatch import OWN, call, call_ufunc
@@ -141,13 +143,13 @@ def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
         args = (list(args[0]), *args[1:])
     if involved(args) or involved(kwargs):
         return call_ufunc(f, "__call__", args, kwargs) if isinstance(f, np.ufunc) else call(f, args, kwargs)
-    if f in EMPTY:
-        f = EMPTY[f]
-    return boxed_result(f(*args, **kwargs))
+    return boxed_result(PLAIN.get(f, f)(*args, **kwargs))
 
 
 DECIDE: tuple[Any, ...] = (all, any, max, min)  # by the values that a generator brings, which may be traced
-EMPTY: dict[Any, Any] = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # what memory holds is no constant
+PLAIN: dict[Any, Any] = {  # what memory holds is no constant; which range it was is told
+    np.empty: np.zeros, np.empty_like: np.zeros_like, numba.prange: prange,
+}  # fmt: skip
 
 
 def _ufunc_method(ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:

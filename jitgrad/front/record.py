@@ -75,6 +75,7 @@ class Course:
     item: Callable[[Scalar], Any]
     reverse: bool = False
     policy: Any = None  # of the loop: how its derivative spares memory
+    parallel: bool = False  # may threads share its iterations?
 
     @property
     def length(self) -> DimLike:
@@ -239,7 +240,9 @@ def _counted(ready: Ready, course: Course, i: Value) -> None:
         return ready.finish([])
     starts = ready.starts()
     fn, consts = ready.close([i], ready.results(), "body")
-    outs, _ = Loop(size(course.lo), size(course.hi), tuple(starts), consts, fn, course.reverse, course.policy).bind(ready.hints)
+    wishes = {"policy": course.policy, "parallel": course.parallel}
+    view = Loop(size(course.lo), size(course.hi), tuple(starts), consts, fn, course.reverse, **wishes)
+    outs, _ = view.bind(ready.hints)
     return ready.finish(outs)
 
 

@@ -59,11 +59,12 @@ def run_for(names: Names, iterable: Any, body: Body) -> None:
 
 def course_of(it: Iteration) -> Course:
     """A range counts itself where its step is 1 or -1; everything else is counted from 0."""
+    wishes: dict[str, Any] = {"policy": it.policy, "parallel": it.parallel}
     if it.stop is not None and it.step == 1:
-        return Course(it.start, it.stop, lambda i: i, policy=it.policy)
+        return Course(it.start, it.stop, lambda i: i, **wishes)
     if it.stop is not None and it.step == -1:
-        return Course(combine(it.stop, 1, 1), combine(it.start, 1, 1), lambda i: i, True, it.policy)
-    return Course(0, it.length, it.item, policy=it.policy)
+        return Course(combine(it.stop, 1, 1), combine(it.start, 1, 1), lambda i: i, True, **wishes)
+    return Course(0, it.length, it.item, **wishes)
 
 
 def _grid(names: Names, grid: Grid, body: Body) -> None:

@@ -240,7 +240,7 @@ def _loop(b: Block, let: Let) -> None:
         nexts = [(p, r) for (p, _, _), r in zip(scalars, results, strict=False)]
         for s in assign([*nexts, *carries.moves()]):
             body.put(s)
-        w.put(For(view.index, start, w.dim(hi), tuple(body.levels[0]), view.reverse))
+        w.put(For(view.index, start, w.dim(hi), tuple(body.levels[0]), view.reverse, parallel=view.parallel))
 
     needs = [view.lo, view.hi, *[a for _, _, a in scalars], *[a for a in view.consts if not a.type.shape]]
     inits = dict(zip(view.carries, view.init, strict=True))

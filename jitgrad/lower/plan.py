@@ -10,7 +10,10 @@
         Update   x += atom                             or *= max min or and
         Alloc    buffer                                fresh memory; filled with zeros where it says so
         Reshape  buffer = window                       another name and shape of the same memory
-        For      for index in lo..hi { block }         `nest`: its iterations come from the axes of arrays
+        For      for index in lo..hi { block }         `nest`: its iterations come from the axes of arrays; `parallel`: threads
+                                                       share them; `dealt`: it has those iterations of this whole range
+                                                       that one iteration of the parallel loop around it is to do; `note`:
+                                                       what the text says about it
         While    while { block ; go } { block }
         If       if atom { block } else { block }
         Call     windows, scalars = name(window | atom, ...)          a library routine; it fills the windows
@@ -20,7 +23,8 @@
     atom, dim, type: those of the IR; indices are dims over sizes, loop indices and integer scalars
 
 Invariants (`verify.py`): a buffer is a parameter or allocated once in a block that contains its uses; parameters are
-never stored to; nothing is read before it was written; every scalar is bound before it is used.
+never stored to; nothing is read before it was written; every scalar is bound before it is used; what an iteration of a
+parallel loop writes, no other iteration touches (`races.py`).
 """
 
 from __future__ import annotations
@@ -125,6 +129,9 @@ class For:
     body: Block
     reverse: bool = False
     nest: bool = False
+    parallel: bool = False
+    dealt: tuple[DimLike, DimLike] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)

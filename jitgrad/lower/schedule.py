@@ -17,10 +17,11 @@ from .block import Block, End
 from .constructs import CONSTRUCTS
 from .facts import Again, Facts, survey
 from .merge import merged
+from .parallel import parallelised
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
 from .tasks import Place
-from .tidy import tidy
+from .tidy import hoisted, tidy
 from .verify import verify_plan
 from .write import Attempt
 
@@ -36,7 +37,7 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(merged(tidy(plan, attempt.zeroed)))
+            return verify_plan(hoisted(parallelised(merged(tidy(plan, attempt.zeroed)))))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
 
 

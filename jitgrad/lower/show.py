@@ -90,8 +90,9 @@ class _Printer:
 
     def loop(self, s: For, pad: int) -> None:
         down = " downwards" if s.reverse else ""
-        word = "nest" if s.nest else "for"
-        self.put(pad, f"{word} {self.names[s.index]} in {self.dim(s.lo)}..{self.dim(s.hi)}{down}")
+        word = "nest" if s.nest else "parallel for" if s.parallel else "for"
+        note = f"  # {s.note}" if s.note else ""
+        self.put(pad, f"{word} {self.names[s.index]} in {self.dim(s.lo)}..{self.dim(s.hi)}{down}{note}")
         self.block(s.body, pad + 1)
 
     def while_(self, s: While, pad: int) -> None:

@@ -1,5 +1,5 @@
 """Plan -> Plan: memory that nobody reads goes, with all that fills it; an axis along which a buffer is used by one iteration
-at a time goes; allocations go out of loops."""
+at a time goes (`tidy`); allocations go out of loops (`hoisted`)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from .write import filled
 def tidy(plan: Plan, zeroed: set[Buffer]) -> Plan:
     """`zeroed`: the buffers that are to be allocated with zeros."""
     body = _zero(plan.body, zeroed) if zeroed else plan.body
-    return hoisted(narrowed(pruned(replace(plan, body=body))))
+    return narrowed(pruned(replace(plan, body=body)))
 
 
 def _zero(block: Block, zeroed: set[Buffer]) -> Block:
@@ -212,7 +212,7 @@ def _narrow(block: Block, swap: dict[Buffer, Buffer]) -> Block:
 
 
 def hoisted(plan: Plan) -> Plan:
-    """Every allocation outside of all loops that do not tell its size."""
+    """Every allocation outside of all loops that do not tell its size, but within the parallel loop."""
     body, _ = _hoist(plan.body, set(), False)
     return replace(plan, body=body)
 
@@ -226,6 +226,9 @@ def _hoist(block: Block, bound: set[Var], in_loop: bool) -> tuple[Block, list[Al
             leaving.append(replace(s, zero=False))
             if s.zero:
                 out += zeros(s.buffer)
+            continue
+        if isinstance(s, For) and s.parallel:
+            out.append(replace(s, body=_hoist(s.body, set(), False)[0]))
             continue
         loop = isinstance(s, (For, While))
         names = {v for t in everywhere((s,)) for v in makes(t)} if loop else bound

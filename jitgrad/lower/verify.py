@@ -6,7 +6,28 @@ from collections.abc import Iterable
 
 from ..errors import InternalError
 from ..ir.core import Var
-from .plan import Alloc, Block, Buffer, Call, For, Grow, If, Load, Plan, Reshape, Set, Stmt, Store, Update, While, Window
+from .parallel import mentions, outside
+from .plan import (
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Check,
+    For,
+    Grow,
+    If,
+    Load,
+    Plan,
+    Reshape,
+    Set,
+    Stmt,
+    Store,
+    Update,
+    While,
+    Window,
+    everywhere,
+)  # fmt: skip
+from .races import Ranges, judge, other_names
 from .tidy import dim_vars, makes, reads, window_vars
 
 
@@ -24,6 +45,7 @@ class _Verifier:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.allocated: set[Buffer] = set()  # ever: none twice
+        self.ranges: Ranges = {}  # of the indices of the loops so far
         self.written: set[Buffer] = {p for p in plan.params if isinstance(p, Buffer)}
 
     def need(self, ok: bool, message: str) -> None:
@@ -57,6 +79,9 @@ class _Verifier:
             if isinstance(s, Update):
                 self.need(s.out in scalars, f"`{s.out.hint}` is updated before it is set")
             if isinstance(s, For):
+                if s.parallel:
+                    self.shared(s)
+                self.ranges[s.index] = (s.lo, s.hi)
                 self.block(s.body, scalars | {s.index}, set(buffers))
                 self.keep(s.body, scalars)
                 continue
@@ -73,6 +98,17 @@ class _Verifier:
                 scalars |= then & other
                 continue
             scalars.update(makes(s))
+
+    def shared(self, s: For) -> None:
+        """Iterations of a parallel loop do not meet."""
+        every = list(everywhere(s.body))
+        self.need(not any(isinstance(t, Check) for t in every), "an error is raised within a parallel loop")
+        self.need(not any(isinstance(t, For) and t.parallel for t in every), "a parallel loop stands within another")
+        total, mine = outside(self.plan), mentions((s,))
+        verdict = judge(s, {v for v, n in total.items() if n > mine[v]}, other_names(self.plan.body), self.ranges)
+        self.need(not verdict.why, verdict.why)
+        names = [*[v.hint for v in verdict.scalars], *[b.hint for b in verdict.arrays]]
+        self.need(not names, f"the iterations of a parallel loop add to the same {names}")
 
     def keep(self, body: Block, scalars: set[Var]) -> None:
         """What a loop binds is unbound after it, unless it was bound before."""

@@ -13,6 +13,9 @@ order in which these run. Carry j, from 0, counts how many there are: row k of a
     ("every", k)       remember the carries every k iterations, and compute k iterations again at a time
     ("binomial", s)    keep at most s sets of carries at any time
     ("redo",)          remember carries only: the body is computed again
+
+`parallel`: the user asks that threads share the iterations (`numba.prange`). It means nothing here; `lower/parallel.py` does
+so where that provably changes nothing.
 """
 
 from __future__ import annotations
@@ -46,13 +49,14 @@ class Loop:
     reverse: bool = False
     policy: Policy = None
     ragged: Ragged = ()
+    parallel: bool = False
 
     @staticmethod
     def of(let: Let, ins: Sequence[Any] | None = None) -> Loop:
         args = tuple(let.args if ins is None else ins)
         c = let.attrs["carry"]
         a = let.attrs
-        rest = (let.fns[0], a["reverse"], a.get("policy"), a.get("ragged", ()))
+        rest = (let.fns[0], a["reverse"], a.get("policy"), a.get("ragged", ()), a.get("parallel", False))
         return Loop(args[0], args[1], args[2 : 2 + c], args[2 + c :], *rest)
 
     @property
@@ -90,7 +94,8 @@ class Loop:
         """Write the loop (a view of Values); its last carries and its rows."""
         names = [*(hints or [p.hint for p in self.carries]), *[row_name(r.hint) for r in self.rows]]
         attrs: dict[str, Any] = {"carry": self.count, "reverse": self.reverse}
-        attrs.update((k, v) for k, v in (("policy", self.policy), ("ragged", self.ragged)) if v)
+        wishes = ("policy", self.policy), ("ragged", self.ragged), ("parallel", self.parallel)
+        attrs.update((k, v) for k, v in wishes if v)
         out = bind(OPS["loop"], self.lo, self.hi, *self.init, *self.consts, fns=(self.body,), hints=names, **attrs)
         return out[: self.count], out[self.count :]
 
@@ -107,17 +112,18 @@ def loop(
     hints: Sequence[str] = (),
     reverse: bool = False,
     policy: Policy = None,
+    parallel: bool = False,
 ) -> tuple[Value, ...]:
     """Run `next carries, rows = step(i, *carries)`; the last carries, then the rows."""
     first = tuple(map(value, init))
     hints = tuple(hints) or step.__code__.co_varnames[: step.__code__.co_argcount]
     body, captured = trace_open(step, [I64, *[v.type for v in first]], "body", hints)
-    carries, rows = Loop(value(lo), value(hi), first, captured, body, reverse, policy).bind()
+    carries, rows = Loop(value(lo), value(hi), first, captured, body, reverse, policy, parallel=parallel).bind()
     return (*carries, *rows)
 
 
 def _type(
-    lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = ()
+    lo: Atom, hi: Atom, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = (), parallel: bool = False
 ) -> tuple[Any, ...]:
     *args, body = rest
     need(is_index(lo) and is_index(hi), "loop", "integer bounds", (lo, hi))
@@ -151,7 +157,7 @@ def ends(
 
 
 def _numpy(
-    lo: int, hi: int, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = ()
+    lo: int, hi: int, *rest: Any, carry: int, reverse: bool, policy: Policy = None, ragged: Ragged = (), parallel: bool = False
 ) -> tuple[Any, ...]:
     *args, body = rest
     state, consts = tuple(args[:carry]), tuple(args[carry:])

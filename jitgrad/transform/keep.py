@@ -58,7 +58,8 @@ def bind_step(
     types = [v.type for v in init]
     if kind is LOOP:
         body, captured = trace_open(step, [I64, *types], view.body.name, [view.index.hint, *hints])
-        last, rows = Loop(view.lo, view.hi, tuple(init), captured, body, view.reverse, view.policy, ragged).bind(hints)
+        view = replace(view, init=tuple(init), consts=captured, body=body, ragged=ragged)
+        last, rows = view.bind(hints)
         return last, (), rows
     c = view.count
     replay = lambda *s: push_fn(view.test, (*s[:c], *view.consts), [None] * len(view.test.params))[0]
@@ -185,9 +186,10 @@ class Places:
         return found
 
     def stored(self, t: Type) -> Type | None:
-        """The type of what holds such a value. The first axis of a ragged row is as it is. None: it cannot be a row."""
+        """The type of what holds such a value. The first axis of a ragged row is as it is. None: it cannot be a row: where the
+        rows of iterations that threads share begin would depend on each other."""
         whole = self.rectangle(t)
-        if whole is not None or not t.shape:
+        if whole is not None or not t.shape or (self.kind is LOOP and self.view.parallel):
             return whole
         rest = self.rectangle(Type(t.dtype, t.shape[1:]))
         return None if rest is None else Type(t.dtype, (t.shape[0], *rest.shape))
@@ -326,7 +328,8 @@ class Keeper:
 
         hints = [view.index.hint if self.kind is LOOP else "k", *[v.hint for v in slots]]
         policy = REDO if redone(self.kind, view) else None
-        done = loop(lo, hi, step, *state, *accs, *arrays, hints=hints, reverse=reverse, policy=policy)
+        wishes: dict[str, Any] = {"policy": policy, "parallel": self.kind is LOOP and view.parallel}
+        done = loop(lo, hi, step, *state, *accs, *arrays, hints=hints, reverse=reverse, **wishes)
         before = {r.result: b for r, b in zip(touched, done[len(self.want) :], strict=True)}
         return done[: len(self.want)], before
 

@@ -83,7 +83,7 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     body, captured = trace_open(step, [I64, *[view.init[k].type for k in keep]], view.body.name, hints)
     init = tuple(view.init[k] for k in keep)
     ragged = kept_pairs(view.ragged, range(len(view.rows)), keep)
-    new = Loop(view.lo, view.hi, init, captured, needed(body), view.reverse, view.policy, ragged)
+    new = replace(view, init=init, consts=captured, body=needed(body), ragged=ragged)
     last, rows = new.bind([let.outs[k].hint for k in keep])
     done = dict(zip(keep, last, strict=True))
     outs = (*[done.get(k, view.init[k]) for k in range(c)], *rows)
