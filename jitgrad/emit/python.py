@@ -267,8 +267,7 @@ class _Printer:
         shape: ast.expr = self.dim(t.shape[0]) if t.rank == 1 else ast.Tuple([self.dim(d) for d in t.shape])
         args = [shape] if t.dtype == "f64" else [shape, parsed(NUMPY[t.dtype])]
         name = "zeros" if s.zero else "empty"
-        large = name in self.modules and not all(isinstance(d, int) for d in t.shape)
-        self.assign(pad, s.buffer, call(name if large else f"np.{name}", *args))
+        self.assign(pad, s.buffer, call(name if name in self.modules else f"np.{name}", *args))
 
     def reshape(self, s: Reshape, pad: int) -> None:
         self.roots[s.buffer] = self.root(s.source.buffer)

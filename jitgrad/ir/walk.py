@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from .build import Value
 from .core import Fn, Let, Var, atom_of, swap_type, type_vars, vars_of
@@ -68,9 +69,11 @@ def effectful(let: Let) -> bool:
 def use_counts(fn: Fn) -> Counter[Var]:
     """How often each variable is mentioned by statements and results of this level."""
     count: Counter[Var] = Counter()
-    for let in fn.lets:
-        count.update(v for a in let.args for v in vars_of(a))
-    count.update(v for r in fn.results for v in vars_of(r))
+    for a in chain(*(let.args for let in fn.lets), fn.results):
+        if type(a) is Var and not a.type.shape:
+            count[a] += 1
+        else:
+            count.update(vars_of(a))
     return count
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -86,11 +87,11 @@ class Pattern:
     def root(self) -> Let:
         return self.left.lets[-1]
 
-    def possible(self, atoms: Sequence[Atom]) -> bool:
-        """Literals have to stand where the rule has them, and values where it has statements."""
+    def possible(self, kinds: Sequence[type]) -> bool:
+        """For arguments of these kinds: literals where the rule has them, and values where it has statements."""
         return all(
-            isinstance(have, Lit) if isinstance(want, Lit) else want not in self.inner or isinstance(have, Var)
-            for want, have in zip(self.root.args, atoms, strict=True)
+            kind is Lit if isinstance(want, Lit) else want not in self.inner or kind is Var
+            for want, kind in zip(self.root.args, kinds, strict=True)
         )
 
 
@@ -105,6 +106,12 @@ def patterns() -> dict[str, list[Pattern]]:
             pattern = Pattern(left, right, rule.once, {let.outs[0]: let for let in left.lets[:-1]})
             table.setdefault(pattern.root.op.name, []).append(pattern)
     return table
+
+
+@cache
+def candidates(name: str, kinds: tuple[type, ...]) -> list[Pattern]:
+    """The rules that a statement may match, by its op and by whether its arguments are variables, literals or sizes."""
+    return [p for p in patterns().get(name, ()) if p.possible(kinds)]
 
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum", "eq", "ne", "and", "or", "xor"}
@@ -192,7 +199,7 @@ class Simplifier(Rewriter):
         known = decided(let.op.name, atoms, self.ranges)
         if known is not None:
             return [value(known)]
-        for pattern in patterns().get(let.op.name, ()):
+        for pattern in candidates(let.op.name, tuple(map(type, atoms))):
             found = match(pattern, atoms, self)
             if found is not None:
                 return list(replay(typed(pattern.right, let.outs[0].type.dtype, ins), *found, each=self.each))
@@ -222,8 +229,6 @@ def typed(right: Fn, dtype: str, ins: Outs) -> Fn:
 
 def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value] | None:
     """The values of the pattern's parameters for which its root has these arguments, or None."""
-    if not pattern.possible(atoms):
-        return None
     inner = pattern.inner
     found: dict[Var, Atom] = {}
 
@@ -264,15 +269,21 @@ class First(Simplifier):
 
 
 def simplify(fn: Fn) -> Fn:
-    """Until nothing changes."""
+    """Until nothing changes. What comes out is known, and goes in again for nothing."""
+    if fn in _simple:
+        return fn
     fn = rewritten(fn, First)
     size = statements(fn)
     for _ in range(8):
         fn = rewritten(fn, Simplifier)
         before, size = size, statements(fn)
         if size == before:
+            _simple.add(fn)
             break
     return fn
+
+
+_simple: WeakSet[Fn] = WeakSet()
 
 
 def statements(fn: Fn) -> int:
