@@ -12,6 +12,7 @@ import jitgrad as jg
 from jitgrad.emit.cpu import compile_fn
 from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import I64, Fn, Var
+from jitgrad.ir.dims import symbols
 from jitgrad.ir.interp import interp
 from jitgrad.ir.parse import parse
 from jitgrad.ir.show import show
@@ -20,8 +21,9 @@ from jitgrad.ops.index import get, put
 from jitgrad.ops.loop import Loop, loop
 from jitgrad.ops.scalar import cos, sin
 from jitgrad.transform import pipeline
-from jitgrad.transform.ad import vjp
+from jitgrad.transform.ad import jvp, vjp
 from jitgrad.transform.checkpoint import binomial_split
+from jitgrad.transform.fuse import fuse
 
 from .constructs import SCALAR, VECTOR, N, whole
 
@@ -98,10 +100,97 @@ def test_second_order_of_segments_keeps_snapshots_only() -> None:
     assert all("//" in t for t in kept(gradient(gradient(program(("every", 5))))))
 
 
-def test_text_and_jvp_keep_the_policy() -> None:
+def steps(policy: Any, inner: Any = None) -> Fn:
+    """As often as an argument says: s = sin(s) x[k] + s for the k of x, in each step."""
+
+    def f(x: Value, z: Value, trips: Value) -> Value:
+        def step(t: Value, s: Value, a: Value) -> tuple[Value, Value]:
+            each = lambda k, s: sin(s * get(a, k)) * get(x, k) + s
+            s = loop(value(0), size(N), each, s, hints=("k", "s"), policy=inner)[0]
+            return s * z, sin(a) + x
+
+        s, a = loop(value(0), trips, step, z, x * 1.5, hints=("t", "s", "a"), policy=policy)
+        return s * whole(a)
+
+    return trace(f, [Var(VECTOR, "x"), Var(SCALAR, "z"), Var(I64, "trips")], "f")
+
+
+def long(fn: Fn) -> set[str]:
+    """The types of arrays, also within loops, that grow with the number of steps. (Rows of one segment do not.)"""
+    grows = lambda d: any(getattr(s, "hint", "") == "trips" for s in symbols(d)) and "5*segment" not in str(d)
+    types = {str(o.type) for _, let in everywhere(fn) for o in let.outs if any(map(grows, o.type.shape))}
+    return {t.replace("max(0, trips)", "trips") for t in types}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("policy", "types"),
+    [
+        (None, {"f64[trips]", "f64[trips,n]"}),
+        (("every", 5), {"f64[(trips + 4)//5]", "f64[(trips + 4)//5,n]"}),
+        (("binomial", 3), set()),
+    ],
+    ids=str,
+)
+def test_memory_grows_as_the_policy_says(policy: Any, types: set[str], order: int) -> None:
+    fn = steps(policy)
+    for _ in range(order):
+        fn = gradient(fn)
+    assert long(fn) >= types if policy is None else long(fn) == types
+
+
+def test_loops_within_checkpointed_loops() -> None:
+    """The inner loop has a policy of its own: what is kept of it are snapshots after each 2 of the n inner steps."""
+    fn = gradient(steps(("every", 5), ("every", 2)))
+    assert long(fn) == {"f64[(trips + 4)//5]", "f64[(trips + 4)//5,n]"}
+    of_each = {str(o.type).split("5*segment)")[-1] for _, let in everywhere(fn) for o in let.outs if "segment)," in str(o.type)}
+    assert of_each == {",(n + 1)//2]", ",n]"}  # s, and the array that the outer loop carries
+    args = (np.linspace(0.2, 0.9, 6), 0.7, 11, 1.3)
+    want = interp(gradient(steps(None)), *args)
+    for policy in (("every", 5), ("binomial", 3)):
+        for within in (("every", 2), ("binomial", 2)):
+            for a, b in zip(interp(gradient(steps(policy, within)), *args), want):
+                np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+# ---- a policy stays with its loop
+
+
+def policies_of(fn: Fn) -> list[Any]:
+    return [let.attrs.get("policy") for _, let in everywhere(fn) if let.op.name == "loop"]
+
+
+def test_text_keeps_the_policy() -> None:
     fn = pipeline.prepared(program(("every", 5)))
-    again = parse(show(fn))
-    assert [let.attrs.get("policy") for _, let in everywhere(again) if let.op.name == "loop"] == [("every", 5)]
+    assert policies_of(parse(show(fn))) == [("every", 5)]
+
+
+@pytest.mark.parametrize("name", pipeline.PASSES)
+def test_passes_keep_the_policy(name: str) -> None:
+    fn = steps(("every", 5), ("binomial", 3))
+    assert sorted(policies_of(pipeline.PASSES[name](fn))) == [("binomial", 3), ("every", 5)]
+
+
+def test_forward_mode_keeps_the_policy() -> None:
+    assert policies_of(jvp(program(("every", 5)))) == [("every", 5)]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "joint"),
+    [
+        (None, None, [None]),
+        (("every", 5), ("every", 5), [("every", 5)]),
+        (("every", 5), ("every", 4), [("every", 5), ("every", 4)]),
+        (("every", 5), None, [("every", 5), None]),
+        (None, ("every", 5), [None, ("every", 5)]),
+    ],
+)
+def test_loops_of_one_policy_join(one: Any, two: Any, joint: list[Any]) -> None:
+    def f(x: Value) -> Value:
+        first = loop(value(0), size(N), lambda i, s: s * sin(get(x, i)), value(1.0), policy=one)[0]
+        return first + loop(value(0), size(N), lambda i, s: s + cos(get(x, i)), value(1.0), policy=two)[0]
+
+    assert policies_of(fuse(trace(f, [Var(VECTOR, "x")], "f"))) == joint
 
 
 def least(length: int, snapshots: int) -> int:

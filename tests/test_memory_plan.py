@@ -79,7 +79,7 @@ CASES = [
     (segments, (U, 50), 5 * 20 * 30 * 8, "the next iteration overwrites it"),
     (squares, (U[0],), 0, "nothing is remembered"),
     (newton, (2.0,), 8, "f64[?]  8 B each time  the next iteration overwrites it"),
-    (branches, (np.linspace(0, 1, 40),), 3 * 40 * 8 + 8, "f64[?]   8 B each time  the result of a branch in which there is a loop"),
+    (branches, (np.linspace(0, 1, 40),), 3 * 40 * 8 + 8, "8 B each time  the result of a branch in which there is a loop"),
     (newtons, (np.ones(40),), 2 * 40 * 8 + 8, "f64[?]   8 B each time  the result of a loop"),
 ]
 

@@ -46,6 +46,13 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "shared matrix, matrices": (lambda m: A @ m, (MATRICES,), 0),
     "matrices, matrices": (lambda m: m @ m.T, (MATRICES,), 0),
     "matrices, rows": (lambda m, x: m @ x, (MATRICES, ROWS), 0),
+    "row, matrices": (lambda x, m: x @ m, (ROWS, MATRICES), 0),
+    "shared row, matrices": (lambda m: A[1] @ m, (MATRICES,), 0),
+    "turned matrices, shared": (lambda m: m.T @ B, (MATRICES,), 0),
+    "shared, turned matrices": (lambda m: B.T @ m.T, (MATRICES,), 0),
+    "turned, shared vector": (lambda m, x: m.T @ x, (MATRICES, ROWS[0]), (0, None)),
+    "batches of matrices": (lambda m: np.matmul(np.stack([m, m.T]), np.stack([m, m])), (MATRICES,), 0),
+    "shared batches of matrices": (lambda m: np.matmul(np.stack([A, A.T]), np.stack([m, m])), (MATRICES,), 0),
     "shapes": (lambda x: np.concatenate([np.outer(x, x).reshape(-1), x[::-1], np.outer(x, x[:2]).T.ravel()]), (ROWS,), 0),
     "cells": (lambda x: x[1:4] * x[0] + np.stack([x[5], x[4], x[3]]), (ROWS,), 0),
     "index of the row": (lambda x, k: x[k] * 2.0, (ROWS, INDEX), 0),
@@ -117,10 +124,19 @@ def test_gradients_both_ways(name: str) -> None:
     close(outside, inside)
 
 
-def test_products_with_a_shared_matrix_are_one() -> None:
-    f = jg.vmap(lambda x: np.tanh(A @ x))
-    f(ROWS)
-    assert f.show().count("matmul") == 1 and "loop" not in f.show()
+PRODUCTS = [n for n in FUNCTIONS if "matri" in n or "turned" in n]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_are_one(name: str) -> None:
+    """A product in each row is one product in the program, and so are those of its derivative."""
+    f, args, axes = FUNCTIONS[name]
+    mapped = jg.vmap(f, in_axes=axes)
+    mapped(*args)
+    assert mapped.show().count("matmul") == 1 and "loop" not in mapped.show()
+    slope = jg.grad(lambda *xs: np.sum(np.sin(jg.vmap(f, in_axes=axes)(*xs))), argnums=tuple(range(len(args))))
+    slope(*args)
+    assert slope.show().count("matmul") <= 3 and "loop" not in slope.show()
 
 
 def test_out_axes_and_nesting() -> None:

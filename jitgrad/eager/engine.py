@@ -175,8 +175,8 @@ def overwritten(node: Node) -> None:
     source = f", which is output 0 of {node.label}," if node.edges else ""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {storage.version}; expected "
-        f"version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {storage.version}; "
+        f"expected version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True)."
     )
 

@@ -188,7 +188,7 @@ def operand(x: Any) -> Any:
     return NotImplemented
 
 
-BINARY = {
+BINARY: dict[str, Callable[..., Any]] = {
     "add": pointwise.add, "sub": pointwise.sub, "mul": pointwise.mul, "truediv": pointwise.div, "pow": pointwise.pow,
     "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "matmul": linear.matmul,
 }  # fmt: skip

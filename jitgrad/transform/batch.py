@@ -205,21 +205,24 @@ def _put(r: Rows) -> Sequence[Value] | None:
     return r.bind([r.full(0), r.full(1), *r.ins[2:]], spec=":" + r.let.attrs["spec"])
 
 
-def _matmul(r: Rows) -> Sequence[Value] | None:
+def _matmul(r: Rows) -> Sequence[Value]:
+    """One product: of batches of matrices, or, with a matrix that the rows share, of two matrices."""
     a, b = r.ins
     ta, tb = r.let.attrs.get("ta", False), r.let.attrs.get("tb", False)
-    ranks = (r.let.args[0].type.rank, r.let.args[1].type.rank)
-    if ranks == (2, 1):
-        if not r.on[0]:  # one product: rows @ op(a)^T
-            return [matmul(b, a, tb=not ta)]
-        return None if r.on[1] or ta else [_rows_times(a, b, False)]
-    if ranks == (1, 2):
-        return None if r.on[1] else [matmul(a, b, tb=tb)]
-    if r.on[0] and r.on[1] and ranks[0] == ranks[1]:
-        return [matmul(a, b, ta=ta, tb=tb)]
-    if ranks == (2, 2) and r.on[0] and not ta:
-        return [_rows_times(a, b, tb)]
-    return None
+    ranks = tuple(x.type.rank for x in r.let.args[:2])
+    if max(ranks) > 2:  # batches already
+        return [matmul(r.full(0), r.full(1), ta=ta, tb=tb)]
+    if all(r.on):
+        left = a if ranks[0] == 2 else reshape(a, (r.n, 1, a.shape[1]))
+        right = b if ranks[1] == 2 else reshape(b, (r.n, b.shape[1], 1))
+        y = matmul(left, right, ta=ta, tb=tb)
+        return [y if ranks == (2, 2) else reshape(y, (r.n, y.shape[1] if ranks[0] == 2 else y.shape[2]))]
+    if r.on[0]:
+        return [matmul(a, b, tb=tb) if ranks[0] == 1 else _rows_times(swap_last(a) if ta else a, b, tb)]
+    if ranks[1] == 1:  # (A x)^T = x^T A^T, and so on
+        return [matmul(b, a, tb=not ta)]
+    columns = b if tb else swap_last(b)
+    return [_rows_times(columns, a, False) if ranks[0] == 1 else swap_last(_rows_times(columns, a, not ta))]
 
 
 def _rows_times(a: Value, b: Value, tb: bool) -> Value:

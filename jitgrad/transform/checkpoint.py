@@ -21,7 +21,7 @@ from ..ir.build import Value, apply, size, trace_open, value
 from ..ir.core import I64, Type, Var, dim_of, zero_of
 from ..ir.dims import DimLike, combine, opaque, smallest, trips
 from ..ops.index import get, put
-from ..ops.loop import Loop, loop
+from ..ops.loop import Loop, Policy, loop
 from ..ops.scalar import and_, ge, gt, lt, maximum
 from ..ops.while_ import while_
 from .activity import carried
@@ -41,7 +41,7 @@ def _bounds(view: Loop) -> tuple[DimLike, DimLike, DimLike]:
     return lo, hi, trips(lo, hi, 1)
 
 
-def part(view: Loop, a: Value, b: Value, state: Sequence[Value]) -> tuple[Value, ...]:
+def part(view: Loop, a: Value, b: Value, state: Sequence[Value], policy: Policy = None) -> tuple[Value, ...]:
     """The iterations from the a-th to before the b-th, in the order in which they run."""
     lo, hi, _ = _bounds(view)
     first, end = (lo, dim_of(a.atom)), (lo, dim_of(b.atom))
@@ -49,7 +49,7 @@ def part(view: Loop, a: Value, b: Value, state: Sequence[Value]) -> tuple[Value,
         start, stop = combine(hi, end[1], -1), combine(hi, first[1], -1)
     else:
         start, stop = combine(lo, first[1], 1), combine(lo, end[1], 1)
-    return Loop(size(start), size(stop), tuple(state), view.consts, view.body, view.reverse).bind()[0]
+    return Loop(size(start), size(stop), tuple(state), view.consts, view.body, view.reverse, policy).bind()[0]
 
 
 # ---- every k
@@ -127,7 +127,7 @@ class Stack:
         def push(top: Value, at: Value, *rows: Value) -> tuple[Value, ...]:
             p = get(at, top)
             q = p + binomial_split(i + 1 - p, self.room - top)
-            state = part(self.view, p, q, [_row(r, top) for r in rows])
+            state = part(self.view, p, q, [_row(r, top) for r in rows], self.view.policy)
             new = [_write(r, top + 1, v) for r, v in zip(rows, state, strict=True)]
             return (top + 1, put(at, q, top + 1), *new)
 
@@ -137,7 +137,7 @@ class Stack:
     def advance(self, i: Value, stack: Sequence[Value]) -> tuple[Value, ...]:
         """The carries before step i, from the top snapshot."""
         top, at, *rows = stack
-        return part(self.view, get(at, top), i, [_row(r, top) for r in rows])
+        return part(self.view, get(at, top), i, [_row(r, top) for r in rows], self.view.policy)
 
     def drop(self, i: Value, stack: Sequence[Value]) -> tuple[Value, ...]:
         """Step i has been swept back: a snapshot before it has served."""
@@ -179,7 +179,7 @@ def pull_binomial(view: Loop, want: Sequence[bool]) -> tuple[Sequence[Value], Ba
             return (*new, *stack.drop(i, now))
 
         hints = ["step", *[v.hint for v in joint.bars], "top", "at", *[v.hint + "_kept" for v in view.carries]]
-        done = loop(0, size(n), step, *bars, *accs, *first, hints=hints, reverse=True)
+        done = loop(0, size(n), step, *bars, *accs, *first, hints=hints, reverse=True, policy=view.policy)
         places = [*[2 + k for k in state], *[2 + c + k for k in consts]]
         return dict(zip(places, done, strict=False))
 

@@ -11,15 +11,17 @@ the joint statement, or, if it depends on the first, behind it. A branch may als
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..ir.build import Value, replay, trace
-from ..ir.core import Fn, Let, Var, swap_type
-from ..ir.walk import effectful, uses
+from ..ir.core import Fn, Let, Var
+from ..ir.walk import effectful, use_counts, uses
 from ..ops.cond import Cond
 from ..ops.loop import Loop
+from .chain import chained, copied, in_terms_of
 from .depend import Around, any_order
 from .order import consumes
 from .simplify import simplify
@@ -68,6 +70,8 @@ def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] |
     if any(_overwrites(b, let, roots) or _overwrites(let, b, roots) for let in mine):
         return None
     new = _JOIN[a.op.name](a, b, roots, around)
+    if new is None and a.op.name == "loop":
+        new = _in_a_row(a, b, roots, around, use_counts(replace(fn, lets=tuple(lets))))
     return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
 
 
@@ -128,6 +132,21 @@ def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     return _inside(Let(outs, a.op, args, attrs, (simplify(body),), a.where), around)
 
 
+def _in_a_row(a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Counter[Var]) -> Let | None:
+    """The second works on what the first leaves. (What may run in any order is not tied to what may not: it is vectorised.)"""
+    if _bounds(a) != _bounds(b) or effectful(a) or _overwrites(a, b, roots):
+        return None
+    if not all(any_order(Loop.of(let), around.within(let)[0]) for let in (a, b)):
+        return None
+    new = chained(a, b, Loop.of(a).reverse, around, counts, roots)
+    return None if new is None else _inside(replace(new, fns=tuple(map(simplify, new.fns))), around)
+
+
+def _bounds(let: Let) -> tuple[Any, ...]:
+    view = Loop.of(let)
+    return view.lo, view.hi, view.policy
+
+
 def _direction(a: Let, b: Let, around: Around) -> bool | None:
     ways = [Loop.of(let).reverse for let in (a, b)]
     if ways[0] == ways[1]:
@@ -139,11 +158,6 @@ def _direction(a: Let, b: Let, around: Around) -> bool | None:
 
 def _renamed(view: Loop) -> Loop:
     return replace(view, body=copied(view.body))
-
-
-def copied(fn: Fn) -> Fn:
-    """The same program in variables of its own."""
-    return trace(lambda *xs: replay(fn, *xs), fn.params, fn.name)
 
 
 def _body(one: Loop, two: Loop, first: list[int], second: list[int], count: int) -> Fn:
@@ -162,13 +176,7 @@ def _body(one: Loop, two: Loop, first: list[int], second: list[int], count: int)
 
     like = [one.index, *one.carries, *two.carries, *[owner[k] for k in range(count)]]
     swap = dict(zip(two.inner, (owner[k] for k in second), strict=True))
-    return trace(write, [_in_terms_of(p, swap) for p in like], one.body.name)
-
-
-def _in_terms_of(p: Var, swap: dict[Var, Var]) -> Var:
-    """A parameter whose type mentions parameters that are the same as others."""
-    t = swap_type(p.type, swap)
-    return p if t is p.type else Var(t, p.hint, p.size)
+    return trace(write, [in_terms_of(p, swap) for p in like], one.body.name)
 
 
 # ---- branches
@@ -202,7 +210,7 @@ def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[A
         return (*first, *second)
 
     swap = {q: like[x] for q, x in zip(g.params, his, strict=True)}
-    return trace(write, [_in_terms_of(like[x], swap) for x in every], f.name)
+    return trace(write, [in_terms_of(like[x], swap) for x in every], f.name)
 
 
 _JOIN = {"loop": _loops, "cond": _conds}

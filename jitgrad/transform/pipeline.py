@@ -9,9 +9,11 @@ from ..ir.core import Fn
 from ..ir.verify import verify
 from ..ir.walk import needed
 from . import checkpoint, cond, loop  # noqa: F401  (the rules of the constructs register themselves)
+from .cleared import cleared
 from .combine import combine
 from .forget import forget
 from .fuse import fuse, upwards
+from .gather import gather
 from .hoist import hoist
 from .order import order
 from .promote import promote
@@ -22,7 +24,7 @@ Pass = Callable[[Fn], Fn]
 
 PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
-    "forget": forget, "fuse": fuse,
+    "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "sink": sink, "upwards": upwards,
 }  # fmt: skip
 
@@ -30,8 +32,8 @@ PASSES: dict[str, Pass] = {
 BEFORE = ("simplify", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
-    "simplify", "hoist", "combine", "order", "promote", "forget", "simplify", "fuse", "sink", "combine", "simplify", "upwards",
-    "order",
+    "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink", "combine",
+    "simplify", "upwards", "order",
 )  # fmt: skip
 
 
