@@ -17,6 +17,7 @@ from .gather import gather
 from .hoist import hoist
 from .order import order
 from .promote import promote
+from .scalars import scalars
 from .simplify import simplify
 from .sink import sink
 
@@ -25,11 +26,12 @@ Pass = Callable[[Fn], Fn]
 PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
-    "promote": promote, "sink": sink, "upwards": upwards,
+    "promote": promote, "scalars": scalars, "sink": sink, "upwards": upwards,
 }  # fmt: skip
 
-# What is differentiated is tidy and in order, with its invariants hoisted: both decide what the adjoint is.
-BEFORE = ("simplify", "order", "hoist", "simplify")
+# What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
+# what the adjoint is.
+BEFORE = ("simplify", "scalars", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink", "combine",
