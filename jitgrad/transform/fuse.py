@@ -115,7 +115,7 @@ def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     if uses(b) & set(a.outs) or _overwrites(a, b, roots) or _overwrites(b, a, roots):
         return None
     one, two = Loop.of(a), Loop.of(b)
-    if (one.lo, one.hi, one.policy) != (two.lo, two.hi, two.policy) or effectful(a):
+    if _bounds(a) != _bounds(b) or effectful(a):
         return None
     reverse = _direction(a, b, around)
     if reverse is None:
@@ -144,7 +144,7 @@ def _in_a_row(a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Cou
 
 def _bounds(let: Let) -> tuple[Any, ...]:
     view = Loop.of(let)
-    return view.lo, view.hi, view.policy
+    return view.lo, view.hi, view.policy, view.parallel
 
 
 def _direction(a: Let, b: Let, around: Around) -> bool | None:
