@@ -17,10 +17,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..ir.build import Value, replay, trace
-from ..ir.core import Fn, Let, Var
+from ..ir.core import Fn, Let, Var, atom_of
+from ..ir.dims import symbols
 from ..ir.walk import effectful, use_counts, uses
 from ..ops.cond import Cond
-from ..ops.loop import Loop
+from ..ops.loop import Loop, Ragged
 from .chain import chained, copied, in_terms_of
 from .depend import Around, any_order
 from .order import consumes
@@ -193,10 +194,26 @@ def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
         fns.append(simplify(_branch(f, mine, copied(g), his, every, at)))
         args.append(every)
     joined = (one.predicate, *args[0], *args[1])
-    attrs: dict[str, Any] = {"split": len(args[0])}
-    if one.ragged or two.ragged:
-        attrs["ragged"] = (*one.ragged, *[(len(a.outs) + k, len(a.outs) + j) for k, j in two.ragged])
+    pairs = _pairs(a, b)
+    if pairs is None:
+        return None
+    attrs: dict[str, Any] = {"split": len(args[0]), **({"ragged": pairs} if pairs else {})}
     return _inside(Let((*a.outs, *b.outs), a.op, joined, attrs, tuple(fns), a.where), around)
+
+
+def _pairs(a: Let, b: Let) -> Ragged | None:
+    """Which results of both are as long as which others say; None where more of their shape than the length does."""
+    n = len(a.outs)
+    of_b = {k: n + j for k, j in Cond.of(b).ragged}
+    for k, o in enumerate(b.outs):
+        if any(v in a.outs for d in o.type.shape[1:] for v in symbols(d)):
+            return None
+        if k not in of_b and o.type.shape and any(v in a.outs for v in symbols(o.type.shape[0])):
+            size = atom_of(o.type.shape[0])
+            if not isinstance(size, Var):
+                return None
+            of_b[k] = a.outs.index(size)
+    return (*Cond.of(a).ragged, *[(n + k, j) for k, j in of_b.items()])
 
 
 def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[Any], at: dict[Any, int]) -> Fn:
