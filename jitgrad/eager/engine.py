@@ -163,7 +163,7 @@ def check_versions(node: Node) -> None:
             overwritten(node)
         return
     for k, x in enumerate(node.inputs):
-        if type(x) is Node and x.stale is not None:
+        if type(x) is Node and x.stale is not None and node.seq < x.stale[2]:
             types = tuple([y.aval if type(y) is Node else type(y) for y in node.inputs])
             if node.kernel.inputs_saved(types)[k]:
                 overwritten(x)
@@ -171,13 +171,13 @@ def check_versions(node: Node) -> None:
 
 def overwritten(node: Node) -> None:
     assert node.stale is not None
-    storage, version = node.stale
-    source = f", which is output 0 of {node.label}," if node.edges else ""
+    storage, version, _ = node.stale
+    source = f", which is output 0 of {node.kernel.name}," if node.edges else ""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {storage.version}; "
-        f"expected version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True)."
+        f"expected version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
+        "gradient, with torch.autograd.set_detect_anomaly(True)."
     )
 
 

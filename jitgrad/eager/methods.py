@@ -14,6 +14,7 @@ import numpy as np
 from . import creation, dtypes, indexing, linear, pointwise, printing, reductions, shapes
 from .autograd import backward as _backward
 from .device import CPU, checked
+from .node import now
 from .op import NUMBERS
 from .run import known
 from .tensor import Tensor, along
@@ -230,10 +231,11 @@ def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self._check_writable()
+        since = now()
         new = f(self, *args, **kwargs)
         if new is NotImplemented:
             return new
-        return self._write(fitted(self, new))
+        return self._write(fitted(self, new), since)
 
     call.__name__ = name
     return call

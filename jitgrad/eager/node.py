@@ -19,6 +19,7 @@ import numpy as np
 from .kernel import Aval, Kernel, kernel
 
 _count = itertools.count().__next__
+now = _count  # a mark in the order of recording
 
 
 class Edge:
@@ -50,7 +51,7 @@ class Node(Edge):
     outs: tuple[Aval, ...]  # of all results; `aval` is the first
     owner: Any  # whose value it is: a weak reference to a tensor, or HELD (by a storage, or by several); None: nobody's
     spent: Spent | None  # after its return sweep
-    stale: tuple[Any, int] | None  # the storage it was the value of, and the version of that, once that was overwritten
+    stale: tuple[Any, int, int] | None  # once overwritten: the storage it was the value of, its version, the `seq` of the write
 
     @property
     def results(self) -> int:  # type: ignore[override]

@@ -250,11 +250,12 @@ class Tensor:
                 raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
             base = base._base
 
-    def _write(self, new: Tensor) -> Tensor:
+    def _write(self, new: Tensor, since: int | None = None) -> Tensor:
         """Take over the value (and, where gradients are recorded, the edge) of `new`, which has this tensor's type.
 
         Of a view, the tensor that it is a view of is written: its value is the old one with the part replaced, and so is the
-        way of its gradient. All that share the storage read again when they are asked next.
+        way of its gradient. All that share the storage read again when they are asked next. Nodes recorded `since` belong to the
+        operation that writes: they may use the old value.
         """
         self._check_writable()
         s, root = self._share(), self
@@ -267,7 +268,7 @@ class Tensor:
             value = record(put_kernel(path), (root._value(), value), edges if any(e is not None for e in edges) else ())
             edge = value if value.edges else None
         for old in (root._node, self._node):
-            old.stale = old.stale or (s, s.version)
+            old.stale = old.stale or (s, s.version, new._node.seq if since is None else since)
         s.put(root._path, value)
         root._node, root._seen, value.owner = value, s.version, HELD
         if modes.grad:
