@@ -139,6 +139,11 @@ def test_memory_grows_as_the_policy_says(policy: Any, types: set[str], order: in
     assert long(fn) >= types if policy is None else long(fn) == types
 
 
+def test_forward_over_reverse_keeps_one_stack() -> None:
+    assert long(jvp(gradient(steps(("binomial", 3))))) == set()
+    assert {"f64[3]", "f64[3,n]", "i64[3]", "i64"} >= kept(pipeline.finished(jvp(gradient(steps(("binomial", 3))))))
+
+
 def test_loops_within_checkpointed_loops() -> None:
     """The inner loop has a policy of its own: what is kept of it are snapshots after each 2 of the n inner steps."""
     fn = gradient(steps(("every", 5), ("every", 2)))

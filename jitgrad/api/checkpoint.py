@@ -16,6 +16,7 @@ def checkpoint(iterable: Any, *, every: Any = None, snapshots: Any = None) -> Ch
     every: a snapshot every so many iterations (then an iteration is computed twice, and n / every snapshots and what `every`
     iterations need are in memory), or "binomial": at most `snapshots` snapshots, placed so that as few iterations as possible
     are computed again (Griewank & Walther, Algorithm 799: with s snapshots and t repetitions, binom(s + t, t) iterations).
+    The gradient of a gradient keeps snapshots * snapshots of them; a Hessian times a vector (`hvp`) twice as many.
 
     The value and the derivatives are those of the loop over the range itself. It cannot be left early.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from .build import Value
+from .build import Scope, Value
 from .core import Fn, Let, Var, atom_of, swap_type, type_vars, vars_of
 from .dims import Sym, symbols
 
@@ -120,12 +120,15 @@ def size_symbols(fn: Fn) -> list[Sym]:
 def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> tuple[list[Fn], tuple[Value, ...]]:
     """Bodies that captured different values, given the same parameters: the first `keep`, then the union."""
     every = list(dict.fromkeys(v.atom for values in captured for v in values))
+    scope = Scope()
     out = []
     for fn, values in zip(fns, captured, strict=True):
         mine = dict(zip((v.atom for v in values), fn.params[keep:], strict=True))
         for a in every:
             if a not in mine:
                 mine[a] = Var(a.type, a.hint)
+        sizes = [s for a in every for s in type_vars(a.type) if s not in mine]
+        mine.update({s: mine[scope.origin(s)] for s in sizes})  # other names of what was captured
         for a in every:  # the sizes in the types are those of this body
             mine[a].type = swap_type(mine[a].type, mine)
         out.append(replace(fn, params=(*fn.params[:keep], *[mine[a] for a in every])))

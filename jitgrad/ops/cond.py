@@ -47,11 +47,9 @@ class Cond:
 
     def bind(self, hints: Sequence[str] = ()) -> tuple[Value, ...]:
         names = hints or [r.hint for r in self.then.results]
-        return bind(
-            OPS["cond"], self.predicate, *self.then_args, *self.other_args,
-            fns=(self.then, self.other), hints=names, split=len(self.then_args),
-            **({"ragged": self.ragged} if self.ragged else {}),
-        )  # fmt: skip
+        attrs: dict[str, Any] = {"split": len(self.then_args), **({"ragged": self.ragged} if self.ragged else {})}
+        args = (self.predicate, *self.then_args, *self.other_args)
+        return bind(OPS["cond"], *args, fns=(self.then, self.other), hints=names, **attrs)
 
 
 def cond(

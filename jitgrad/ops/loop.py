@@ -149,7 +149,7 @@ def ends(
         need(not inside & set(type_vars(sizes)), name, "results whose sizes the body does not bind", body.results)
     for k, j in by.items():
         grows = combine(dim_of(body.results[j]), dim_of(carries[j]), -1) if results[j] == I64 else None
-        need(isinstance(args[j], Lit) and args[j].has(0), name, "a ragged row counted from 0", (args[j],))
+        need(args[j] == Lit(0, I64), name, "a ragged row counted from 0", (args[j],))
         need(grows == body.results[k].type.shape[0], name, "a ragged row that a carry counts", (body.results[j], body.results[k]))
         last[j] = last[j] if isinstance(last[j], Var) else Var(I64, carries[j].hint)
     shape = lambda k, t: (of_symbol(last[by[k]]), *t.shape[1:]) if k in by else (count, *t.shape)

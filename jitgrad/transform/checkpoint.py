@@ -8,6 +8,11 @@
                   iterations can be swept back. The snapshots are a stack. Before step i is swept back the top snapshot is
                   advanced to i; on the way further ones are pushed while there is room (Griewank & Walther, Algorithm 799:
                   revolve, ACM TOMS 26, 2000).
+
+The second derivative is bounded too. Of "every", what is differentiated again is the loop over segments, in the same way. Of
+"binomial", the loops that advance and the one that sweeps back are "binomial" themselves; the latter carries the stack, so
+that the second derivative in reverse mode over reverse mode keeps s stacks of s snapshots. (Forward over reverse keeps one
+stack, of snapshots and their tangents.)
 """
 
 from __future__ import annotations
