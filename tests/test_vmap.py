@@ -9,6 +9,9 @@ import pytest
 
 import jitgrad as jg
 from jitgrad.errors import ArgumentError, ShapeError
+from jitgrad.front.trace import trace_call
+from jitgrad.ir.interp import interp
+from jitgrad.ir.verify import verify
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(6, 6)), RNG.normal(size=(6, 7))
@@ -145,6 +148,118 @@ def test_out_axes_and_nesting() -> None:
     close(outer(ROWS[0], WEIGHTS[0]), np.outer(ROWS[0], WEIGHTS[0]))
 
 
+def test_axes_of_containers() -> None:
+    p = {"w": MATRICES, "c": np.arange(9.0)}
+
+    def f(p, x):
+        return {"y": p["w"] @ x, "z": (np.sum(x), p["c"] * x[0])}, 2.0
+
+    y, two = jg.vmap(f, in_axes=({"w": 0, "c": None}, 1))({"w": MATRICES, "c": 3.0}, ROWS.T)
+    close(y, {"y": np.einsum("rij,rj->ri", MATRICES, ROWS), "z": (ROWS.sum(1), 3.0 * ROWS[:, 0])})
+    close(two, np.full(9, 2.0))
+    y, two = jg.vmap(f, out_axes=({"y": -1, "z": (0, 0)}, None))(p, ROWS)
+    close(y, {"y": np.einsum("rij,rj->ir", MATRICES, ROWS), "z": (ROWS.sum(1), p["c"] * ROWS[:, 0])})
+    assert two == 2.0
+    close(jg.vmap(lambda x: x * x[0], in_axes=-1)(ROWS), (ROWS * ROWS[0]).T)
+    assert jg.vmap(lambda x: np.sum(x))(ROWS[:0]).shape == (0,)
+
+
+# ---- rows that take different ways
+
+
+def ode(k, y0):
+    """Heun's method with step control: each row takes its own steps, some of them in vain."""
+    y, t, h = y0, 0.0, 0.3
+    while t < 2.0:
+        h = min(h, 2.0 - t)
+        f0 = -k * y + np.sin(t)
+        f1 = -k * (y + h * f0) + np.sin(t + h)
+        error = np.max(np.abs(f1 - f0)) * h / 2
+        if error < 1e-2:
+            y = y + 0.5 * h * (f0 + f1)
+            t += h
+        h *= min(2.0, max(0.3, 0.9 * np.sqrt(1e-2 / (error + 1e-9))))
+    return np.sum(y)
+
+
+def escape(c):
+    z = 0.0
+    for i in range(50):
+        z = z * z + c
+        if z > 10.0:
+            return z + i
+    return z
+
+
+def counted(x, n):
+    s = 0.0
+    for i in range(n):
+        s = np.sin(s + x * i)
+    return s
+
+
+def table(x):
+    """Written in place; which cells depends on the row."""
+    a = np.zeros(len(x))
+    top = 0
+    for v in x:
+        while top > 0 and a[top - 1] < v:
+            top -= 1
+            a[top] *= v
+        a[top] = v
+        top += 1
+    return np.sum(a * a)
+
+
+RATES, STARTS, VECTORS = RNG.uniform(1, 30, 9), RNG.normal(size=9), RNG.normal(size=(9, 5))
+WAYS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
+    "ode": (ode, (RATES, STARTS), 0),
+    "ode, shared rate": (ode, (3.0, VECTORS), (None, 0)),
+    "escape": (escape, (np.linspace(-0.9, 1.5, 9),), 0),
+    "counted": (counted, (np.linspace(0.1, 0.9, 9), RNG.integers(0, 20, 9)), 0),
+    "table": (table, (VECTORS,), 0),
+}
+
+
+def run(f: Any, args: tuple[Any, ...]) -> Any:
+    """The program of a transformed function, interpreted."""
+    traced = trace_call(f.transformation, list(args))
+    return interp(verify(traced.fn), *args, *traced.captured)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_rows_go_their_own_ways(name: str) -> None:
+    f, args, axes = WAYS[name]
+    close(run(jg.vmap(f, in_axes=axes), args), [by_hand(f, args, axes)])
+    which = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
+    slope = jg.grad(f, argnums=which)
+    each = by_hand(lambda *xs: tuple(run(slope, xs)), args, axes)
+    close(tuple(run(jg.vmap(slope, in_axes=axes), args)), each)
+    outside = jg.grad(lambda *xs: np.sum(jg.vmap(f, in_axes=axes)(*xs)), argnums=which)
+    shared = [isinstance(axes, tuple) and axes[k] is None for k in which]
+    close(tuple(run(outside, args)), tuple(g.sum(0) if s else g for g, s in zip(each, shared)))
+
+
+def test_rows_of_rows_go_their_own_ways() -> None:
+    k, y = RATES.reshape(3, 3), STARTS[:3]
+    want = np.array([[ode(a, b) for a, b in zip(row, y)] for row in k])
+    nested = jg.vmap(jg.vmap(ode), in_axes=(0, None), out_axes=1)
+    close(nested(k, y), want.T)
+    close(run(jg.vmap(jg.vmap(ode, in_axes=(0, None)), in_axes=(1, 0)), (k, y)), [want.T])
+    slope = jg.grad(ode)
+    each = np.array([[run(slope, (a, b))[0] for a, b in zip(row, y)] for row in k])
+    close(run(jg.grad(lambda k: np.sum(nested(k, y))), (k,)), [each])
+    close(run(jg.vmap(jg.vmap(slope), in_axes=(0, None)), (k, y)), [each])
+
+
+def test_second_derivatives_of_rows() -> None:
+    c = np.linspace(0.3, 1.5, 9)
+    close(run(jg.vmap(jg.hessian(escape)), (c,)), [[run(jg.hessian(escape), (x,))[0] for x in c]])
+    x = ROWS[:, :3]
+    close(jg.vmap(lambda x: jg.hvp(lambda z: np.sum(z**3), (x,), (np.ones(3),))[0])(x), 6 * x)
+    close(jg.vmap(jg.jacobian(np.cumsum))(x), [np.tril(np.ones((3, 3)))] * 9)
+
+
 def test_refusals() -> None:
     with pytest.raises(ShapeError, match="different sizes"):
         jg.vmap(lambda x, y: x * y)(np.ones(6), np.ones(7))
@@ -152,5 +267,13 @@ def test_refusals() -> None:
         jg.vmap(lambda x, y: x * y)(np.ones(6), 2.0)
     with pytest.raises(ArgumentError, match="one axis"):
         jg.vmap(lambda x: x, in_axes=(0, 0))(np.ones(6))
+    with pytest.raises(ArgumentError, match="in_axes of vmap does not fit what .* takes"):
+        jg.vmap(lambda p: p["a"], in_axes=({"b": 0},))({"a": np.ones(6)})
+    with pytest.raises(ArgumentError, match="differs from row to row"):
+        jg.vmap(lambda x: x, out_axes=None)(np.ones(6))
+    with pytest.raises(ArgumentError, match="in_axes of vmap is no axis"):
+        jg.vmap(lambda x: x, in_axes="rows")
+    with pytest.raises(ShapeError, match="out_axes of vmap is out of range"):
+        jg.vmap(lambda x: x, out_axes=1)(np.ones(6))
     with pytest.raises(ArgumentError, match="maps over nothing"):
         jg.vmap(lambda x: x, in_axes=None)(np.ones(6))

@@ -20,7 +20,7 @@ from ..front.tree import flatten
 from . import derive, matrices
 from .derive import Argnums
 from .programs import Function, plain_copy
-from .vmap import Vectorised
+from .vmap import Vectorised, settled
 
 _made: WeakKeyDictionary[Any, dict[Any, Function]] = WeakKeyDictionary()
 
@@ -196,11 +196,12 @@ def hessian(f: Callable[..., Any] | None = None, *, argnums: Any = 0) -> Any:
     return made(f, "hessian", lambda: matrices.Jacobian(derive.Gradient(f, which), which, "forward"), which)
 
 
-def vmap(f: Callable[..., Any] | None = None, *, in_axes: Any = 0, out_axes: int = 0) -> Any:
+def vmap(f: Callable[..., Any] | None = None, *, in_axes: Any = 0, out_axes: Any = 0) -> Any:
     """A function of one row, for many rows at once.
 
     in_axes: the axis of the arguments that runs over the rows; one for all arguments, or a tuple with one for each, None for
-    what the rows share. out_axes: where the axis of the rows stands in the results.
+    what the rows share; for an argument that is a container also a container of axes. out_axes: where the axis of the rows
+    stands in the results, likewise; None: a result that the rows share.
 
     Composes with `grad` both ways. Products of rows with a shared matrix become one product; a `while` may run longer for
     one row than for another.
@@ -211,10 +212,10 @@ def vmap(f: Callable[..., Any] | None = None, *, in_axes: Any = 0, out_axes: int
     array([[2., 0.],
            [0., 4.]])
     """
-    axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
     if f is None:
-        return lambda g: vmap(g, in_axes=axes, out_axes=out_axes)
-    return made(f, "vmap", lambda: Vectorised(f, axes, out_axes), axes, out_axes)
+        return lambda g: vmap(g, in_axes=in_axes, out_axes=out_axes)
+    axes, out = settled(in_axes, "in_axes"), settled(out_axes, "out_axes")
+    return made(f, "vmap", lambda: Vectorised(f, axes, out), axes, out)
 
 
 def stop_gradient(x: Any) -> Any:

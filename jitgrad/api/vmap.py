@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
+
+import numpy as np
 
 from ..errors import ArgumentError, ShapeError, raise_at
 from ..front import size as sizes
@@ -20,7 +23,26 @@ from .chosen import name_of
 from .derive import Transformation
 from .inner import Inner, inner
 
-Axes = int | None | tuple[int | None, ...]
+
+@dataclass(frozen=True)
+class Entries:
+    """Axes for the entries of a dict, by key."""
+
+    axes: tuple[tuple[Hashable, Axes], ...]
+
+
+Axes = int | None | tuple["Axes", ...] | Entries
+
+
+def settled(axes: Any, name: str) -> Axes:
+    """Axes as the user gives them: an int or None for everything below, or a container of such like that of the values."""
+    if isinstance(axes, dict):
+        return Entries(tuple((k, settled(a, name)) for k, a in axes.items()))
+    if isinstance(axes, (tuple, list)):
+        return tuple(settled(a, name) for a in axes)
+    if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
+        return None if axes is None else int(axes)
+    raise_at(ArgumentError, f"{name} of vmap is no axis", wanted="an int, None, or containers of these", got=repr(axes))
 
 
 @dataclass(frozen=True)
@@ -28,7 +50,7 @@ class Vectorised(Transformation):
     """(arguments with rows) -> results with rows"""
 
     in_axes: Axes = 0
-    out_axes: int = 0
+    out_axes: Axes = 0
 
     suffix: ClassVar[str] = "vmap"
 
@@ -45,21 +67,42 @@ class Vectorised(Transformation):
         inside = inner(self.f, tree.unflatten(first), kwargs)
         given, flags = whole(inside, columns, axes)
         outs, on = batch(inside.fn, given, flags, n)
-        full = [y if b else spread(y, n) for y, b in zip(outs, on, strict=True)]
-        return rebuilt(inside, [moved(y, self.out_axes) for y in full])
+        axes = each_leaf(self.f, "out_axes", self.out_axes, inside.out_tree.unflatten(range(len(inside.outs))))
+        return rebuilt(inside, [partial(placed, self.f, n, y, b) for y, b in zip(outs, on, strict=True)], axes)
 
 
 def leaf_axes(f: Any, args: tuple[Any, ...], in_axes: Axes) -> list[int | None]:
     """For each leaf of the arguments the axis that is mapped over; None: shared by all rows."""
-    per_argument = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-    if len(per_argument) != len(args):
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise_at(
             ArgumentError,
             f"in_axes of vmap does not fit the arguments of `{name_of(f)}`",
             wanted=f"one axis (or None) for each of {len(args)} arguments",
             got=repr(in_axes),
         )
-    return [a for x, a in zip(args, per_argument, strict=True) for _ in flatten(x, "args")[0]]
+    per_argument = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+    return [a for x, axes in zip(args, per_argument, strict=True) for a in each_leaf(f, "in_axes", axes, x)]
+
+
+def each_leaf(f: Any, name: str, axes: Axes, x: Any) -> list[int | None]:
+    """The axis of each leaf of `x`."""
+    if isinstance(axes, Entries):
+        by_key = dict(axes.axes)
+        fits = isinstance(x, dict) and x.keys() == by_key.keys()
+        pairs = [(by_key[k], v) for k, v in x.items()] if fits else []
+    elif isinstance(axes, tuple):
+        fits = isinstance(x, (tuple, list)) and len(x) == len(axes)
+        pairs = list(zip(axes, x)) if fits else []
+    else:
+        return [axes] * len(flatten(x, "args")[0])
+    if not fits:
+        raise_at(
+            ArgumentError,
+            f"{name} of vmap does not fit what `{name_of(f)}` {'takes' if name == 'in_axes' else 'returns'}",
+            wanted="axes in containers like those of the values, or one axis for a whole container",
+            got=f"axes for {'a dict' if isinstance(axes, Entries) else f'{len(axes)} parts'}, and {type(x).__name__}",
+        )
+    return [a for inner_axes, v in pairs for a in each_leaf(f, name, inner_axes, v)]
 
 
 def rows_first(f: Any, x: Any, axis: int) -> Array:
@@ -112,16 +155,31 @@ def whole(inside: Inner, columns: Sequence[Any], axes: Sequence[int | None]) -> 
     return given, flags
 
 
-def moved(y: Value, axis: int) -> Value:
-    """The rows, which are the first axis, moved to where the caller wants them."""
-    k = axis % y.rank
+def placed(f: Any, n: DimLike, y: Value, batched: bool, axis: int | None) -> Value:
+    """A result with its rows along the axis that the caller wants."""
+    if axis is None:
+        if batched:
+            raise_at(
+                ArgumentError,
+                f"out_axes of vmap says None for a result of `{name_of(f)}` that differs from row to row",
+                wanted="an axis for the rows",
+                got="None",
+            )
+        return y
+    y = y if batched else spread(y, n)
+    if not -y.rank <= axis < y.rank:
+        raise_at(
+            ShapeError,
+            f"out_axes of vmap is out of range for a result of `{name_of(f)}`",
+            wanted=f"an axis of an array with {y.rank} axes",
+            got=str(axis),
+        )
     order = [*range(1, y.rank)]
-    return transpose(y, (*order[:k], 0, *order[k:]))
+    return transpose(y, (*order[: axis % y.rank], 0, *order[axis % y.rank :]))
 
 
-def rebuilt(inside: Inner, values: Sequence[Value]) -> Any:
+def rebuilt(inside: Inner, values: Sequence[Callable[[int | None], Value]], axes: Sequence[int | None]) -> Any:
     leaves = []
-    for o, j in zip(inside.outs, inside.results, strict=True):
-        leaves.append(o.value if j is None else Array.new(values[j]))
+    for o, j, axis in zip(inside.outs, inside.results, axes, strict=True):
+        leaves.append(o.value if j is None else like(values[j](axis)))
     return inside.out_tree.unflatten(leaves)
-
