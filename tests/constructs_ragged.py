@@ -7,6 +7,7 @@ all; arrays for each inner iteration; the loop around running downwards.
 from __future__ import annotations
 
 from jitgrad.ir.build import Value, size, value
+from jitgrad.ir.core import Type, zero_of
 from jitgrad.ops.cond import cond
 from jitgrad.ops.index import get, put
 from jitgrad.ops.loop import loop
@@ -70,6 +71,25 @@ def whole_arrays_in_while(x):
         return while_(lambda v: gt(whole(v * v), 0.4 + 0.1 * whole(x * x)), inner, u, hints=("v",))[0] + sin(x) * u
 
     return whole(loop(value(0), value(3), step, x * 2.0, hints=("i", "u"))[0])
+
+
+@program(VECTOR)
+def small_array_in_while_in_for(x):
+    """two numbers in an array, which the loops carry"""
+    two = Type("f64", (2,))
+
+    def step(i, u, s):
+        t = get(x, i)
+
+        def inner(u):
+            a, b = get(u, value(0)), get(u, value(1))
+            return put(put(u, a * 1.3 + 0.1 * sin(b * t) + 0.3, value(0)), cos(a) * b, value(1))
+
+        v = while_(lambda u: lt(get(u, value(0)), 2.0), inner, u, hints=("u",))[0]
+        return put(v, sin(get(v, value(1)) + t), value(0)), s + get(v, value(0)) * get(v, value(1))
+
+    start = put(put(value(zero_of(two)), value(0.2), value(0)), value(0.7), value(1))
+    return loop(value(0), size(N), step, start, value(0.0), hints=("i", "u", "s"))[1]
 
 
 @program(VECTOR)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..ir.dims import DimLike
 from ..ir.walk import everywhere, needed, used_in, widen
 from ..ops.cond import Cond
 from ..ops.index import get, put
-from ..ops.loop import Loop
+from ..ops.loop import Loop, Ragged
 from ..ops.while_ import While
 from .cells import through
 from .rewrite import Outs, Rewriter, rewritten
@@ -233,6 +233,11 @@ class Slots:
         one = lambda v: [Var(v.type.element, v.hint) for _ in range(few(v.type))]
         return [p for k, v in enumerate(self.like) for p in (one(v) if k in self.split else (v,))]
 
+    def counted(self, ragged: Ragged) -> Ragged:
+        """Ragged rows, by the new places of the carries that count them."""
+        before = lambda j: sum(few(v.type) if k in self.split else 1 for k, v in enumerate(self.like[:j]))
+        return tuple((k, before(j)) for k, j in ragged)
+
     def grouped(self, flat: Outs, here: Splitter) -> list[Value]:
         """The carries again."""
         rest = iter(flat)
@@ -288,7 +293,7 @@ def _loop(self: Splitter, let: Let, ins: Outs) -> Outs:
 
     slots, [(body, captured)] = _settled(view.carries, write)
     init = tuple(slots.flat(view.init, self.of))
-    new = Loop(view.lo, view.hi, init, captured, body, view.reverse, view.policy)
+    new = replace(view, init=init, consts=captured, body=body, ragged=slots.counted(view.ragged))
     last, rows = new.bind([p.hint for p in slots.types()])
     return (*slots.grouped(last, self), *rows)
 
@@ -304,7 +309,8 @@ def _while(self: Splitter, let: Let, ins: Outs) -> Outs:
     slots, sides = _settled(view.carries, write)
     init = tuple(slots.flat(view.init, self.of))
     fns, captured = widen([fn for fn, _ in sides], [values for _, values in sides], keep=len(init))
-    last, count, rows = While(fns[0], fns[1], init, captured).bind([p.hint for p in slots.types()])
+    new = While(fns[0], fns[1], init, captured, slots.counted(view.ragged))
+    last, count, rows = new.bind([p.hint for p in slots.types()])
     return (*slots.grouped(last, self), count, *rows)
 
 
@@ -314,7 +320,7 @@ def _cond(self: Splitter, let: Let, ins: Outs) -> Outs:
     ks = [k for k, o in enumerate(let.outs) if few(o.type)]
     (a, known), (b, too) = (_branch(Splitter(fn, self, "branch"), args, ks) for fn, args in view.branches)
     hints = [*[o.hint for o in let.outs], *[let.outs[k].hint for k in ks for _ in range(few(let.outs[k].type))]]
-    written = Cond(view.predicate, a[0], a[1], b[0], b[1]).bind(hints)
+    written = Cond(view.predicate, a[0], a[1], b[0], b[1], view.ragged).bind(hints)
     outs, rest = written[: len(let.outs)], iter(written[len(let.outs) :])
     for k in ks:
         cells = _filled(outs[k].shape, lambda _: next(rest))
