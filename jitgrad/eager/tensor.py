@@ -275,6 +275,12 @@ class Tensor:
             root._edge = edge
         return self
 
+    def _replace(self, new: Tensor) -> None:
+        """Be, from now on, on the memory of another tensor (`x.data = new`): the gradient's way stays."""
+        storage = new._share()
+        self._node, self._storage, self._path, self._seen = new._value(), storage, new._path, storage.version
+        self._base = None
+
     # ---- what PyTorch says of a tensor
 
     @property
