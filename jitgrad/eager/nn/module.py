@@ -16,11 +16,13 @@ from ..tensor import Tensor
 from .parameter import Buffer, Parameter
 
 
-class Keys(NamedTuple):
-    """What `load_state_dict` could not match."""
-
+class _Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+class Keys(_Keys):
+    """What `load_state_dict` could not match."""
 
     def __repr__(self) -> str:
         matched = not self.missing_keys and not self.unexpected_keys
