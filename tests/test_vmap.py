@@ -29,6 +29,15 @@ def squared_until(x):
     return s
 
 
+def shared_between(x, w):
+    s, k = x[0], 0
+    while s < 2.0 and k < 5:
+        s = s * s + abs(w[k])
+        k += 1
+    z = np.sin(w)
+    return np.sum(z * w) * s + z[k]
+
+
 def first_above(x):
     s = x[0]
     for t in range(2):
@@ -67,6 +76,7 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "a tree": (lambda p, s: {"y": p["a"] * np.sum(p["b"]) * s}, ({"a": ROWS, "b": WEIGHTS}, 3.0), (0, None)),
     "nothing of the row": (lambda x: np.ones(3), (ROWS,), 0),
     "a while": (squared_until, (ROWS,), 0),
+    "shared by a while and others": (shared_between, (ROWS, ROWS[0]), (0, None)),
     "exits": (first_above, (ROWS,), 0),
     "other axis": (lambda x: np.sum(x * np.arange(9.0)), (ROWS,), 1),
 }
@@ -115,7 +125,7 @@ def scalar(f: Any) -> Any:
     return g
 
 
-GRADIENTS = ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "exits"]
+GRADIENTS = ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "shared by a while and others", "exits"]
 
 
 @pytest.mark.parametrize("name", GRADIENTS)

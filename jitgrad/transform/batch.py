@@ -91,8 +91,12 @@ def _end(lets: Sequence[Let], k: int, batched: set[Var]) -> int:
 
 
 def _together(fn: Fn, k: int, end: int, env: dict[Var, Atom], batched: set[Var], n: DimLike) -> dict[Var, Atom]:
-    """These statements in one loop over the rows: what others need of them."""
-    lets = fn.lets[k:end]
+    """These statements in one loop over the rows (what all rows share, before it): what others need of them."""
+    once = [let for let in fn.lets[k:end] if not _depends(let, batched)]
+    for let in once:
+        with at(let.where):
+            env.update((o, v.atom) for o, v in zip(let.outs, again(let, read(env, let.args)), strict=True))
+    lets = [let for let in fn.lets[k:end] if _depends(let, batched)]
     inside = {o for let in lets for o in let.outs}
     others = [*[a for let in fn.lets[end:] for a in let.args], *fn.results]
     needed = list(dict.fromkeys(v for a in others for v in vars_of(a) if v in inside))
@@ -108,7 +112,6 @@ def _together(fn: Fn, k: int, end: int, env: dict[Var, Atom], batched: set[Var],
 
     taken = [v for let in lets for a in let.args for v in vars_of(a) if v not in inside]
     results = _in_a_loop(taken, env, batched, n, write)
-    batched |= inside
     return {v: x.atom for v, x in zip(needed, results, strict=True)}
 
 
