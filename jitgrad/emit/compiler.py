@@ -124,7 +124,7 @@ class Lowering(Lower):
         self.context.pack_value(self.builder, kind, number, place)
 
     def lower_getitem(self, resty: Any, expr: Any, value: Any, index: Any, signature: Any) -> Any:
-        place = self.cell(value.name, self.computed(index.name))
+        place = None if expr.op == "static_getitem" else self.cell(value.name, self.computed(index.name))
         if place is None:
             return super().lower_getitem(resty, expr, value, index, signature)
         return self.load(resty, value.name, place)
@@ -140,11 +140,12 @@ class Lowering(Lower):
         return self.store(target_var.name, place, value_var.name)
 
     def lower_inst(self, inst: Any) -> Any:
-        if isinstance(inst, StaticSetItem):
-            place = self.cell(inst.target.name, self.written(inst.index))
-            if place is not None:
-                return self.store(inst.target.name, place, inst.value.name)
-        return super().lower_inst(inst)
+        if not isinstance(inst, StaticSetItem) or not is_plain_array(self.typeof(inst.target.name)):
+            return super().lower_inst(inst)
+        place = self.cell(inst.target.name, self.written(inst.index))
+        if place is None:
+            return super().lower_setitem(inst.target, inst.index_var, inst.value, self.fndesc.calltypes[inst])
+        return self.store(inst.target.name, place, inst.value.name)
 
     # ---- loops: how often they run is a difference of their bounds
 
