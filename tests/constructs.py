@@ -269,3 +269,22 @@ def counter_in_downward_loop(x):
         return k + 2, s + sin(s) * get(x, k % size(N))
 
     return loop(value(0), size(N), step, value(1), value(0.4), reverse=True)[1]
+
+
+@program(VECTOR)
+def shared_sum(x):
+    """threads may share the iterations"""
+    return loop(value(0), size(N), lambda i, s: s + sin(get(x, i)) * get(x, i), value(0.5), parallel=True)[0]
+
+
+@program(VECTOR, VECTOR)
+def shared_rows(x, z):
+    kept = loop(value(0), size(N), lambda i: (sin(get(x, i)) * get(z, i),), parallel=True)[0]
+    return whole(loop(value(1), size(N), lambda i, a: add_at(a, get(kept, i) * get(x, i - 1), i - 1), z, parallel=True)[0])
+
+
+@program(VECTOR)
+def shared_in_name(x):
+    """each iteration needs what the one before it wrote"""
+    step = lambda i, a: put(a, sin(get(a, i - 1)) * get(a, i), i)
+    return whole(loop(value(1), size(N), step, x * 1.0, parallel=True)[0])

@@ -82,7 +82,7 @@ def own_cells(x):
     return np.sum(v * v)
 
 
-@case(vector)
+@case(vector, adjoint=3)
 def stencil(u):
     v = np.zeros_like(u)
     for i in prange(1, u.shape[0] - 1):
