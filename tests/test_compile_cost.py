@@ -15,7 +15,7 @@ from numba.core.runtime import _nrt_python
 
 import jitgrad as jg
 from benchmarks._first_loops import CASES, compiled
-from jitgrad.emit import load
+from jitgrad.emit import load, start
 from jitgrad.emit.compiler import Compiler, asked_once
 from jitgrad.emit.cpu import MODULES
 from jitgrad.emit.python import emit
@@ -88,8 +88,9 @@ def text(source: str, signature: str) -> load.Text:
     return load.Text(source.split("def ")[1].split("(")[0], source, signature)
 
 
-def test_a_statement_is_few_instructions(monkeypatch):
+def test_a_statement_is_few_instructions(monkeypatch, tmp_path):
     """Numba's own way takes the whole array apart for each cell, and divides for each loop."""
+    monkeypatch.setenv("JITGRAD_CACHE_DIR", str(tmp_path))
     modules = []
     add = CPUCodeLibrary.add_ir_module
     monkeypatch.setattr(CPUCodeLibrary, "add_ir_module", lambda self, m: [modules.append((self.name, str(m))), add(self, m)][-1])
@@ -108,6 +109,7 @@ def test_a_statement_is_few_instructions(monkeypatch):
 
 
 def test_the_type_of_an_operation_is_searched_once():
+    start.to_compile()
     kind = types.functions.BaseFunction
     own = kind.get_call_type
     add = numba.core.registry.cpu_target.typing_context.resolve_value_type(np.add)
