@@ -17,8 +17,8 @@ PYTEST := $(PY) -m pytest -q --doctest-modules -n $(if $(filter 1,$(JOBS)),0,$(J
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## *' '{printf "make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/plot.stamp   ## a nonlinear least-squares fit with exact derivatives
-	$(PY) examples/misra1a.py
+demo: $(VENV)/plot.stamp   ## fit a simulation to data with its generated gradient, and plot it
+	$(PY) examples/hares.py
 
 test: $(VENV)/dev.stamp   ## the tests and the doctests, the slow ones left out
 	$(PYTEST) -m "not slow"

@@ -126,19 +126,39 @@ def plot(theta: np.ndarray, draws: np.ndarray, file: Path) -> None:
         axes.plot(YEARS, data, "o", color=colour, ms=4)
     axes.set(ylabel="thousands of pelts", xticks=YEARS[::4], title="Fit and 90% band of the model's path")
     axes.legend()
-    file.parent.mkdir(exist_ok=True)
     figure.savefig(file, dpi=130, bbox_inches="tight")
-    print(f"\nThe plot is in {file}")
+    plt.close(figure)
+    print(f"\nThe plot is in {file}.")
+
+
+def compiled(folder: Path) -> None:
+    """The first call traces, differentiates and compiles; what it made can be read."""
+    print("compiling the gradient ...", end=" ", flush=True)
+    start = time.perf_counter()
+    loss_and_slope(START, HARES, LYNXES)
+    seconds = time.perf_counter() - start
+    folder.mkdir(exist_ok=True)
+    file = folder / "hares_gradient.py"
+    file.write_text(loss_and_slope.source)
+    print(f"{seconds:.1f} s; its {len(loss_and_slope.source.splitlines())} lines of Python are in {file}")
+
+
+def certified() -> None:
+    """Against differences, forward mode, second order, and the interpreter."""
+    print("\nchecking it ...\n", flush=True)
+    print(certify(loss, START, HARES, LYNXES).require())
 
 
 def main() -> None:
-    loss_and_slope(START, HARES, LYNXES)
-    print("The gradient of the loss, as it was generated:\n")
-    print(loss_and_slope.source)
-    print(certify(loss, START, HARES, LYNXES), "\n")
+    start, folder = time.perf_counter(), Path("out")
+    compiled(folder)
+    certified()
+    print("\nfitting by L-BFGS-B ...\n", flush=True)
     theta = fit()
     compare_times(theta)
-    plot(theta, uncertainty(theta), Path("out/hares.png"))
+    print("\ncompiling the Hessian and the simulation ...", flush=True)
+    plot(theta, uncertainty(theta), folder / "hares.png")
+    print(f"That took {time.perf_counter() - start:.0f} s.")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ def _of_function(f: types.FunctionType, runtime: Callable[[types.FunctionType], 
     try:
         g = convert(f, runtime(f))
     except NoSource:
+        current().unread.add(f.__code__.co_name)
         return f  # run as it is: its operators are traced
     guards = current().guards
     if f.__defaults__:

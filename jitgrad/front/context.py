@@ -68,6 +68,7 @@ class Trace:
     raised: list[BaseException] = field(default_factory=list)  # by `raise` statements of the user's
     plans: dict[Any, Any] = field(default_factory=dict)  # what is known of the variables of a loop, by its place
     telling: bool = False  # the text of an error is being made, or printed
+    unread: set[str] = field(default_factory=set)  # functions whose source was not found: they run as they are
     touched: set[Box] = field(default_factory=set)  # of which a function traced within writes a copy
 
     def now(self, d: DimLike) -> DimLike:

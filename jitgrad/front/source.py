@@ -3,13 +3,14 @@
 A file is parsed whole, once for each version of its text, and functions are looked up by line and name. The node found
 is compiled and compared with the code that runs: two lambdas on one line are told apart so, and a file that was edited
 after it was imported is noticed. The text comes from `linecache`, which also knows notebook cells and, from 3.13 on,
-what was typed at the prompt.
+what was typed at the prompt; that of `python -c` from the command line.
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -54,7 +55,7 @@ def find(f: FunctionType) -> Source:
 
 
 _EDITED = "the file was edited after the import, or an import hook changes code: import it again"
-_ELSEWHERE = "put the function in a file or a notebook cell; what `exec` or `python -c` made has no text to read"
+ELSEWHERE = "put the function in a file or a notebook cell: what `exec` made has no text, nor what Python's prompt took before 3.13"
 
 
 def _no_source(code: CodeType, got: str, repair: str) -> NoReturn:
@@ -71,9 +72,9 @@ def _no_source(code: CodeType, got: str, repair: str) -> NoReturn:
 def _index(code: CodeType, f: FunctionType) -> Index:
     filename = code.co_filename
     linecache.checkcache(filename)
-    lines = linecache.getlines(filename, f.__globals__)
+    lines = linecache.getlines(filename, f.__globals__) or _of_command(filename)
     if not lines:
-        _no_source(code, f"no text for the file {filename!r}", _ELSEWHERE)
+        _no_source(code, f"no text for the file {filename!r}", ELSEWHERE)
     known = _files.get(filename)
     if known is None or known[0] != lines:
         try:
@@ -88,6 +89,12 @@ def _index(code: CodeType, f: FunctionType) -> Index:
             index.setdefault((_first_line(source.node), source.name), []).append(source)
         known = _files[filename] = (lines, index)
     return known[1]
+
+
+def _of_command(filename: str) -> list[str]:
+    """The text of `python -c text`."""
+    after = [b for a, b in zip(sys.orig_argv, sys.orig_argv[1:]) if a.startswith("-") and a.endswith("c")]
+    return after[0].splitlines(True) if filename == "<string>" and after else []
 
 
 def _functions(tree: ast.AST, filename: str, imports: tuple[str, ...]) -> Iterator[Source]:

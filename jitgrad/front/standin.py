@@ -21,11 +21,12 @@ from ..ir.dims import DimLike
 from ..ir.interp import NUMPY
 from . import promote
 from .captured import adopt
-from .context import current, here, tracing
+from .context import current, here, line, tracing
 from .promote import Operand
 from .scope import Box
 from .settled import ask_type
 from .size import bool_of, known, number_of_elements, static_int
+from .source import ELSEWHERE
 from .view import View
 
 METHODS: dict[str, Callable[..., Any]] = {}  # of arrays and NumPy's numbers, by name; filled by methods.py
@@ -74,11 +75,14 @@ class StandIn:
         refuse_number(self, "complex() asks for a number")
 
     def __bool__(self) -> bool:
+        where = line()
+        unread = tracing() and where is not None and where.function in current().unread
         refuse_number(
             self,
-            "Python must decide by a value that is computed when the program runs",
+            "Python must decide by a value that is computed when the program runs"
+            + (f": the source of `{where.function}` cannot be found" if unread and where else ""),
             wanted="a condition that is known while tracing: of sizes, bools and other plain Python values",
-            repair="np.where(condition, x, y)",
+            repair=ELSEWHERE if unread else "np.where(condition, x, y)",
         )
         return False
 
