@@ -70,6 +70,12 @@ class PlainRuntime:
         found = PATTERNS[kind](x, *details)
         return found if kind != "position" else x if found is None else getattr(x, found)
 
+    def handling(self, kinds):
+        return contextlib.nullcontext()
+
+    def manager(self, x):
+        return x
+
     def returned(self, value):
         return value()
 

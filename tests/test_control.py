@@ -372,7 +372,7 @@ def test_raised_when_the_program_runs() -> None:
         return s
 
     traced = trace_call(f, [X.copy()])
-    with pytest.raises(ValueError, match="Negative: a negative number"):
+    with pytest.raises(Negative, match="a negative number"):
         run(traced, [-X])
     with pytest.raises(AssertionError, match="too large"):
         run(traced, [1e6 * X])

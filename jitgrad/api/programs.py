@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..emit.cpu import Compiled, compile_fn
+from ..emit.raised import throw
 from ..errors import AliasError, ArgumentError, Unsupported, raise_at
 from ..front.calls import callee
 from ..front.context import tracing
@@ -192,7 +193,10 @@ class Function:
             if captured is not None:
                 self._last = program
                 program.calls += 1
-                return program.result(program.entry(*leaves, *captured))
+                try:
+                    return program.result(program.entry(*leaves, *captured))
+                except Exception as e:
+                    throw(e, program.compiled.sites)
         return self._call(args, kwargs, key)[1]
 
     def held(self, *args: Any) -> tuple[Any, Taken]:
@@ -204,7 +208,7 @@ class Function:
             program, result = self._call(args, {}, key)
         else:
             program.calls += 1
-            result = program.result(program.entry(*leaves, *captured))
+            result = program.result(program.compiled(*leaves, *captured))
         return result, Taken(program)
 
     def as_then(self, then: Taken, *args: Any) -> Any:
@@ -227,7 +231,7 @@ class Function:
             self._quick[quick] = program
         dynamic = [argument(leaves[k]) for k in program.traced.dynamic]
         program.calls += 1
-        results = program.entry(*dynamic, *captured)
+        results = program.compiled(*dynamic, *captured)
         if self.what == "jit":
             write_back(program.traced.written, leaves, results)
         return program, program.result(results)

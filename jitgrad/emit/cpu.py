@@ -14,6 +14,7 @@ from . import memory, vecmath
 from .load import Loaded, Text, load
 from .plain import plain
 from .python import emit
+from .raised import Site, sites, throw
 from .threads import shared
 
 # Where the functions that a text calls by bare names come from on the CPU.
@@ -34,6 +35,7 @@ class Compiled:
     plan: Plan
     text: Text
     loaded: Loaded
+    sites: tuple[Site, ...] = ()  # that raise
     seconds: dict[str, float] = field(default_factory=dict)  # per station
 
     @property
@@ -46,14 +48,17 @@ class Compiled:
     @property
     def python(self) -> Any:
         """The text as a plain Python function."""
-        return plain(self.text, self.loaded.file)
+        return plain(self.text, self.loaded.file, self.sites)
 
     @property
     def source(self) -> str:
         return self.text.source
 
     def __call__(self, *args: Any) -> Any:
-        return self.entry(*args)
+        try:
+            return self.entry(*args)
+        except Exception as e:
+            throw(e, self.sites)
 
 
 def compile_fn(fn: Fn) -> Compiled:
@@ -64,4 +69,5 @@ def compile_fn(fn: Fn) -> Compiled:
     printed = time.perf_counter()
     loaded = load(text, parallel=is_parallel(plan))
     numba = time.perf_counter() - printed
-    return Compiled(fn, plan, text, loaded, {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba})
+    seconds = {"schedule": scheduled - start, "print": printed - scheduled, "numba": numba}
+    return Compiled(fn, plan, text, loaded, sites(plan), seconds)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from ..lower.parallel import THREADS
 from . import memory
 from .expression import parsed
 from .load import Text
+from .raised import Site, throw
 
 
-def plain(text: Text, file: str) -> Callable[..., tuple[Any, ...]]:
+def plain(text: Text, file: str, places: Sequence[Site] = ()) -> Callable[..., tuple[Any, ...]]:
     """The function of the text, uncompiled. Takes and returns what the compiled one does, at a thousandth of its speed."""
     numbers = _Numbers()
     tree = numbers.visit(ast.parse(text.source))
@@ -30,7 +31,10 @@ def plain(text: Text, file: str) -> Callable[..., tuple[Any, ...]]:
     @functools.wraps(function)
     def run(*args: Any) -> tuple[Any, ...]:
         with np.errstate(all="ignore"):
-            results: tuple[Any, ...] = function(*[np.float64(x) if type(x) is float else x for x in args])
+            try:
+                results: tuple[Any, ...] = function(*[np.float64(x) if type(x) is float else x for x in args])
+            except Exception as e:
+                throw(e, places)
         return results
 
     return run
@@ -86,6 +90,19 @@ def _filled(f: Callable[..., Any]) -> Callable[..., None]:
     return routine
 
 
+def _solved(f: Callable[..., Any]) -> Callable[..., bool]:
+    """Likewise; the routine tells whether it failed."""
+
+    def routine(*args: Any) -> bool:
+        try:
+            args[-1][...] = f(*args[:-1])
+        except np.linalg.LinAlgError:
+            return True
+        return False
+
+    return routine
+
+
 def _product(ta: bool, tb: bool, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a.T if ta else a) @ (b.T if tb else b)
 
@@ -95,10 +112,10 @@ AS_IT_IS = ("imm", "imv", "trsv", "trsm", "grow")
 ROUTINES: dict[str, Callable[..., Any]] = {
     "gemm": _filled(_product),
     "gemv": _filled(lambda ta, a, x: (a.T if ta else a) @ x),
-    "gesv": _filled(np.linalg.solve),
-    "gesm": _filled(np.linalg.solve),
-    "inv": _filled(np.linalg.inv),
-    "cholesky": _filled(lambda a: np.linalg.cholesky(np.tril(a))),
+    "gesv": _solved(np.linalg.solve),
+    "gesm": _solved(np.linalg.solve),
+    "inv": _solved(np.linalg.inv),
+    "cholesky": _solved(lambda a: np.linalg.cholesky(np.tril(a))),
     "slogdet": lambda a: tuple(np.linalg.slogdet(a)),
 }
 

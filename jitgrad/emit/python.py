@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import errors
 from ..errors import InternalError
 from ..ir.core import INTS, Atom, Lit, Size, Type, Var, Where
 from ..ir.dims import DimLike, combine, form, symbols
@@ -46,6 +45,7 @@ from ..lower.pull import scalars_of
 from ..lower.tidy import reads
 from .expression import NUMPY, Literals, call, expression, filled, names_in, number, parsed, weight
 from .load import Text
+from .raised import exception, sites
 
 SIGNATURE = {
     "bool": "boolean", "f64": "float64", "f32": "float32",
@@ -86,6 +86,7 @@ class _Printer:
         self.roots: dict[Buffer, Buffer] = {}
         self.line: tuple[str, int] | None = None
         self.destinations = destinations(plan)
+        self.sites = {site.statement: (k, site) for k, site in enumerate(sites(plan))}
         self.free: list[str] = []  # names of indices whose loops have ended
 
     def text(self) -> Text:
@@ -338,9 +339,11 @@ class _Printer:
         made = [*[self.cell(w.buffer, w.prefix) for w in numbers], *[self.name(v) for v in s.scalars]]
         node = call(name, *args)
         self.used |= names_in(node)
+        if s in self.sites:
+            self.put(pad, f"if {ast.unparse(node)}:", s.where)
+            return self.raise_(s, pad + 1)
         if not made:
-            self.put(pad, ast.Expr(node), s.where)
-            return
+            return self.put(pad, ast.Expr(node), s.where)
         target = made[0] if len(made) == 1 else ast.Tuple(made)
         self.put(pad, ast.Assign([target], node, lineno=0), s.where)
 
@@ -348,8 +351,12 @@ class _Printer:
         go = negated(self.atom(s.predicate))
         self.used |= names_in(go)
         self.put(pad, f"if {ast.unparse(go)}:")
-        place = f'\n  File "{s.where.filename}", line {s.where.lineno}' if s.where else ""
-        self.put(pad + 1, f"raise {exception(s.error)}({s.message + place!r})", s.where)
+        self.raise_(s, pad + 1)
+
+    def raise_(self, s: Stmt, pad: int) -> None:
+        k, site = self.sites[s]
+        self.used |= names_in(node := parsed(f"{exception(site.error)}({site.message!r}, {k})"))
+        self.put(pad, f"raise {ast.unparse(node)}", site.where)
 
     def grow(self, s: Grow, pad: int) -> None:
         self.flush(pad, lambda p: bool(p.memory))
@@ -401,15 +408,9 @@ def signature(t: Type) -> str:
     return SIGNATURE[t.dtype] + dims
 
 
-def exception(name: str) -> str:
-    """The built-in exception that compiled code raises for an error of ours."""
-    if name == "LinAlgError":
-        return "np.linalg.LinAlgError"
-    kind = getattr(errors, name, None) or getattr(builtins, name)
-    return next(k.__name__ for k in kind.__mro__ if k.__module__ == "builtins")
-
-
 def negated(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return node.operand
     return ast.UnaryOp(ast.Not(), node)
 
 

@@ -2,7 +2,7 @@
 
 A routine fills the last of its arguments. Operands are row-major with a contiguous last axis; of products, any row stride
 will do, so a window of memory needs no copy. Numba's own helper library makes the calls: they can be kept on disk, and
-compile in a tenth of the time of `np.linalg`. A singular matrix raises np.linalg.LinAlgError.
+compile in a tenth of the time of `np.linalg`. What may fail (a singular matrix) returns whether it did.
 """
 
 from __future__ import annotations
@@ -167,9 +167,9 @@ def _turned(a):
 @numba.njit(**OPTIONS)
 def _factor_and_solve(a, columns, b):
     n = a.shape[0]
-    if n > 0 and columns > 0:
-        if _gesv(n, columns, _turned(a), n, np.empty(n, FORTRAN_INT), b, n) > 0:  # type: ignore[call-arg]
-            raise np.linalg.LinAlgError("Singular matrix")
+    if n == 0 or columns == 0:
+        return False
+    return _gesv(n, columns, _turned(a), n, np.empty(n, FORTRAN_INT), b, n) > 0  # type: ignore[call-arg]
 
 
 @numba.njit(**OPTIONS)
@@ -177,17 +177,18 @@ def gesv(a, b, out):
     """The vector x with a x = b."""
     for i in range(b.shape[0]):
         out[i] = b[i]
-    _factor_and_solve(a, 1, out)
+    return _factor_and_solve(a, 1, out)
 
 
 @numba.njit(**OPTIONS)
 def gesm(a, b, out):
     """The matrix x with a x = b."""
     x = _turned(b)
-    _factor_and_solve(a, b.shape[1], x)
+    failed = _factor_and_solve(a, b.shape[1], x)
     for i in range(b.shape[0]):
         for j in range(b.shape[1]):
             out[i, j] = x[j, i]
+    return failed
 
 
 @numba.njit(**OPTIONS)
@@ -196,10 +197,11 @@ def inv(a, out):
     x = np.zeros((n, n), a.dtype)
     for i in range(n):
         x[i, i] = 1
-    _factor_and_solve(a, n, x)
+    failed = _factor_and_solve(a, n, x)
     for i in range(n):
         for j in range(n):
             out[i, j] = x[j, i]
+    return failed
 
 
 @numba.njit(**OPTIONS)
@@ -210,8 +212,7 @@ def cholesky(a, out):
         for j in range(n):
             out[i, j] = a[i, j] if j <= i else 0
     # Row-major lower is column-major upper.
-    if n > 0 and _potrf(UPPER, n, out, n) > 0:  # type: ignore[call-arg]
-        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    return n > 0 and _potrf(UPPER, n, out, n) > 0  # type: ignore[call-arg]
 
 
 @numba.njit(**OPTIONS)
@@ -237,17 +238,19 @@ def slogdet(a):
 
 
 @numba.njit(**OPTIONS)
-def _pivots(l):
+def _singular(l):
+    zeros = 0
     for i in range(l.shape[0]):
-        if l[i, i] == 0:
-            raise np.linalg.LinAlgError("singular matrix")
+        zeros += l[i, i] == 0
+    return zeros > 0
 
 
 @numba.njit(**OPTIONS)
 def trsv(lower, trans, l, b, out):
     """The vector x with op(l) x = b, of the triangle of l."""
     n = l.shape[0]
-    _pivots(l)
+    if _singular(l):
+        return True
     down = lower != trans
     for i in range(n):
         out[i] = b[i]
@@ -264,6 +267,7 @@ def trsv(lower, trans, l, b, out):
             for j in range(lo, hi):
                 x -= l[i, j] * out[j]
             out[i] = x / l[i, i]
+    return False
 
 
 BLOCK = 48
@@ -290,7 +294,8 @@ def _trsm_block(lower, trans, l, out, lo, hi):
 def trsm(lower, trans, l, b, out):
     """The matrix x with op(l) x = b, block by block: the rest of the rows by a product."""
     n, m = b.shape
-    _pivots(l)
+    if _singular(l):
+        return True
     for i in range(n):
         for k in range(m):
             out[i, k] = b[i, k]
@@ -306,6 +311,7 @@ def trsm(lower, trans, l, b, out):
                 c = l[j, i] if trans else l[i, j]
                 for k in range(m):
                     out[i, k] -= c * out[j, k]
+    return False
 
 
 @numba.njit(**OPTIONS)

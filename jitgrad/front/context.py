@@ -8,7 +8,7 @@ bodies that were written before the discovery need no repair.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -65,7 +65,8 @@ class Trace:
     settled: dict[Any, str] = field(default_factory=dict)  # atoms whose type in Python is not known: of which variable
     filled: set[Any] = field(default_factory=set)  # places that a side which jumped left without a value
     left_with: dict[Any, tuple[Any, Any, Any]] = field(default_factory=dict)  # see `merge.Merge.left_with`
-    raised: list[BaseException] = field(default_factory=list)  # by `raise` statements of the user's
+    raised: list[tuple[BaseException, Where | None]] = field(default_factory=list)  # by `raise` statements of the user's, where
+    handlers: list[Callable[[], Any]] = field(default_factory=list)  # the classes that the `try` statements around catch
     plans: dict[Any, Any] = field(default_factory=dict)  # what is known of the variables of a loop, by its place
     telling: bool = False  # the text of an error is being made, or printed
     unread: set[str] = field(default_factory=set)  # functions whose source was not found: they run as they are

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..ir.core import Var
 from .calls import callee
 from .context import current, tracing
 from .guards import CODE
+from .handlers import handling, managed
 from .logic import conjunction, disjunction
 from .merge import choose, chosen
 from .patterns import PATTERNS
@@ -83,6 +85,12 @@ class Control:
         if kind != "position":
             return found
         return x if found is None else self.attr(x, found)
+
+    def handling(self, kinds: Thunk) -> Any:
+        return handling(kinds) if tracing() else nullcontext()
+
+    def manager(self, x: Any) -> Any:
+        return managed(x) if tracing() else x
 
     def returned(self, value: Thunk) -> Any:
         """Falling off the end binds None, so the variable is bound whenever this is reached."""

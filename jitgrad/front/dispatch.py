@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import DTypeError, EscapedError, Unsupported, raise_at
 from ..ir.dims import DimLike
 from .context import current, here, tracing
+from .handlers import refuse_handled_arithmetic
 from .names import lookup, name_of, of_ufunc, refuse
 from .size import bool_of, static_int
 from .standin import Array, Scalar, StandIn, boxed, describe, involved, unwrap, wrap
@@ -44,6 +45,8 @@ def call(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     handler = lookup(f)
     if handler is None:
         refuse(f, got=f"a call with {_what(args, kwargs)}")
+    if current().handlers:
+        refuse_handled_arithmetic(f, handler.name, all(isinstance(x, (int, float)) or getattr(x, "weak", False) for x in args))
     out = kwargs.pop("out", None) if isinstance(f, np.ufunc) or "out" in kwargs else None
     result = wrap(handler(*map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()}))
     return result if out is None else into(out, result)

@@ -16,8 +16,8 @@ from ..errors import ConcretizationError, IndexOutOfBounds, Unsupported, raise_a
 from ..ir.build import Value, apply, size
 from ..ir.core import Lit, dim_of
 from ..ir.dims import DimLike, combine, opaque
-from ..ops.cond import check
 from ..ops.scalar import where
+from .handlers import check
 from .size import bool_of, known, proven, static_int
 from .view import NEW, Axis, Cell, Span
 

@@ -53,7 +53,7 @@ class Side:
     body: Body
     values: dict[Place, Any]
     changed: list[Place]
-    dead: Exception | None = None
+    dead: BaseException | None = None
     left_with: dict[Any, tuple[Any, Any, Any]] = field(default_factory=dict)
 
     @property
@@ -157,7 +157,7 @@ def _side(run: Thunk, places: Sequence[Place], closures: Sequence[Callable[..., 
         with recorded("branch") as body:
             try:
                 run()
-            except Exception as e:
+            except BaseException as e:
                 if not raised_by_user(e):
                     raise
                 dead = e

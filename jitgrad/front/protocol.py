@@ -42,6 +42,12 @@ class Runtime(Protocol):
     def pattern(self, kind: str, x: Any, *details: Any) -> Any:
         """What a pattern of `match` asks of a value (kinds: `patterns.PATTERNS`)."""
 
+    def handling(self, kinds: Thunk) -> Any:
+        """The body of a `try` with `except` clauses for these classes is `with _jg.handling(lambda: (kind, ...)): body`."""
+
+    def manager(self, x: Any) -> Any:
+        """The context manager of a `with`."""
+
     def returned(self, value: Thunk) -> Any:
         """The value of a function that returns in several places. The thunk reads `jumps.VALUE`."""
 

@@ -1,17 +1,27 @@
-"""Exceptions that the program may raise when it runs: `raise` and `assert` under a condition that it computes."""
+"""Exceptions of the user's that the program may raise when it runs: `raise` and `assert` under a condition that it computes.
+
+The exception is made while tracing, once: of numbers of the program it tells what they are (`<a traced float64>`), not which.
+"""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .. import errors
-from ..ops.cond import check
-from .context import current, here
+from ..errors import user_frame
+from ..ir.build import at
+from ..ops.cond import Raised, anew, check
+from .context import current
+from .handlers import refuse_handled
 from .protocol import Thunk
-from .standin import Scalar
+from .standin import Scalar, StandIn
+
+# What compiled code can raise; in the place of all others, too.
+PLAIN = (
+    AssertionError, KeyError, IndexError, LookupError, ZeroDivisionError, OverflowError, FloatingPointError, ArithmeticError,
+    NotImplementedError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def raising(exception: Thunk) -> Any:
@@ -19,12 +29,20 @@ def raising(exception: Thunk) -> Any:
     with words():
         e = exception()
         made = e() if isinstance(e, type) and issubclass(e, BaseException) else e
-    current().raised.append(made)
+    if isinstance(made, BaseException):
+        made.args = tuple(map(_plain, made.args))
+        vars(made).update((k, _plain(x)) for k, x in vars(made).items() if isinstance(x, StandIn))
+    current().raised.append((made, user_frame()))
     return made
 
 
+def _plain(x: Any) -> Any:
+    """What an exception holds: no number of the program."""
+    return repr(x) if isinstance(x, StandIn) else x
+
+
 def raised_by_user(e: BaseException) -> bool:
-    return any(e is r for r in current().raised)
+    return any(e is r for r, _ in current().raised)
 
 
 @contextmanager
@@ -40,30 +58,17 @@ def words() -> Iterator[None]:
 
 def check_that(holds: Scalar, e: BaseException) -> None:
     """The program raises `e` where this does not hold."""
-    here()
-    check(holds.value, *described(e))
-
-
-def described(e: BaseException) -> tuple[str, str]:
-    """Its message, and the name of the exception to raise: the user's own class becomes the built-in one it derives from."""
-    text = str(e)
-    for cls in type(e).__mro__:
-        name = cls.__name__
-        if getattr(errors, name, None) is cls or getattr(builtins, name, None) is cls:
-            return (text if cls is type(e) else f"{type(e).__name__}: {text}"), name
-    return text, "RuntimeError"
+    number, where = next((k, where) for k, (r, where) in enumerate(current().raised) if r is e)
+    refuse_handled(type(e), where)
+    kind = next((k.__name__ for k in PLAIN if isinstance(e, k)), "RuntimeError")
+    text = str(e) if type(e).__name__ == kind else f"{type(e).__name__}: {e}".rstrip(": ")
+    with at(where):
+        check(holds.value, text, kind, Raised.of(number, anew(e)))
 
 
 def asserted(holds: Scalar, message: Thunk | None) -> None:
-    here()
-    check(holds.value, _text(message), "AssertionError")
+    e = raising(lambda: AssertionError(*(() if message is None else (message(),))))
+    check_that(holds, e)
 
 
-def _text(message: Thunk | None) -> str:
-    if message is None:
-        return ""
-    with words():
-        return str(message())
-
-
-__all__ = ["asserted", "check_that", "described", "raised_by_user", "raising", "words"]
+__all__ = ["asserted", "check_that", "raised_by_user", "raising", "words"]

@@ -146,7 +146,7 @@ def _attempt(
         if not plan.eager:
             raise
         plan.eager = False  # a number that the body assigns on no path that is taken
-    except Exception as e:
+    except BaseException as e:
         if raised_by_user(e):
             raise Raises(e) from None
         raise

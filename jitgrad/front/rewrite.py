@@ -203,6 +203,21 @@ class Rewriter(ast.NodeTransformer):
         first = ast.Assign([name(RAISED, ast.Store())], exception)
         return [put(first, s), put(ast.Raise(runtime("raise_", thunk(put(name(RAISED), s))), cause), s)]
 
+    def visit_Try(self, s: ast.Try) -> ast.stmt:
+        kinds = [put(name("BaseException"), h) if h.type is None else copy.deepcopy(h.type) for h in s.handlers]
+        self.generic_visit(s)
+        if kinds and not self.generator:  # (what a generator raises under a condition is not recorded)
+            each = [ast.Starred(self.visit(k), ast.Load()) if isinstance(k, ast.Tuple) else self.visit(k) for k in kinds]
+            handling = runtime("handling", thunk(put(ast.Tuple(each, ast.Load()), s)))
+            s.body = [put(ast.With([ast.withitem(handling)], s.body), s)]
+        return s
+
+    def visit_With(self, s: ast.With) -> ast.stmt:
+        self.generic_visit(s)
+        for item in s.items:
+            item.context_expr = copy_place(runtime("manager", item.context_expr), item.context_expr)
+        return s
+
     def visit_Assign(self, s: ast.Assign) -> ast.stmt:
         patterns = [p for p in map(self.pattern, s.targets) if p is not None]
         s.value = self.visit(s.value)

@@ -15,8 +15,8 @@ from ..ir.affine import at_least
 from ..ir.build import apply, size
 from ..ir.core import Var
 from ..ir.dims import Dim, DimLike, Opaque, Sym, combine, evaluate, low, symbols
-from ..ops.cond import check
 from .context import current
+from .handlers import check
 
 # An integer argument may have any value.
 LOWEST = -(1 << 62)

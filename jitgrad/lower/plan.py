@@ -164,6 +164,7 @@ class Check:
     error: str
     message: str
     where: Where | None = None
+    raised: int | None = None  # the number of the user's exception (`ops/cond.py`)
 
 
 @dataclass(frozen=True, eq=False)

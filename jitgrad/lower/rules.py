@@ -222,7 +222,7 @@ def _check(b: Block, let: Let) -> None:
         p = whole
 
     def write(w: Writer) -> None:
-        w.put(Check(w.atom(p), let.attrs["error"], let.attrs["message"], let.where))
+        w.put(Check(w.atom(p), let.attrs["error"], let.attrs["message"], let.where, let.attrs.get("raised")))
 
     b.task((), Opaque(write), needs=[p], effects=True)
 

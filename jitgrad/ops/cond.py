@@ -6,6 +6,7 @@ The first `split` arguments are what `then` captured, the rest what `else` captu
 as long as j says, which may be another length in each branch.
 
     check[error, message](predicate)        raises that error where the predicate is False; never dead, never moved
+    check[error, message, raised](...)      likewise, an exception of the user's: a `Raised`
 """
 
 from __future__ import annotations
@@ -104,21 +105,52 @@ def _trim(let: Let, live: set[Var]) -> Let:
 OPS["cond"] = Op("cond", _type, _numpy, construct=True, trim=_trim)
 
 
-def check(predicate: Any, message: str, error: str = "IndexOutOfBounds") -> None:
+class Raised(int):
+    """The number of an exception of the user's among those of the program; the exception itself goes with it. (A program that
+    was parsed from text has the number only: it raises `error`.)"""
+
+    exception: BaseException
+
+    @staticmethod
+    def of(number: int, exception: BaseException) -> Raised:
+        made = Raised(number)
+        made.exception = exception
+        return made
+
+
+def anew(e: BaseException) -> BaseException:
+    """The exception once more: it may be raised many times, and whoever raises it writes into it. Its `__init__` has run when
+    the user's program made it."""
+    kind = type(e)
+    try:
+        made = kind(*e.args) if kind.__init__ in BUILTIN_INITS else kind.__new__(kind, *e.args)
+    except Exception:  # there is no second one of this kind
+        return e.with_traceback(None)
+    made.args = e.args
+    made.__dict__.update(e.__dict__)
+    made.__cause__, made.__suppress_context__ = e.__cause__, e.__suppress_context__
+    return made
+
+
+BUILTIN_INITS = {k.__init__ for k in vars(builtins).values() if isinstance(k, type) and issubclass(k, BaseException)}
+
+
+def check(predicate: Any, message: str, error: str = "IndexOutOfBounds", raised: Raised | None = None) -> None:
     """`error`: a class of `jitgrad.errors`, or a built-in exception."""
     if isinstance(predicate, bool) and predicate:
         return
-    bind(OPS["check"], value(predicate), error=error, message=message)
+    more: dict[str, Any] = {} if raised is None else {"raised": raised}
+    bind(OPS["check"], value(predicate), error=error, message=message, **more)
 
 
 def error_class(name: str) -> type[Exception]:
     return getattr(errors, name, None) or getattr(builtins, name)
 
 
-def _check_numpy(predicate: Any, *, error: str, message: str) -> tuple[()]:
+def _check_numpy(predicate: Any, *, error: str, message: str, raised: int | None = None) -> tuple[()]:
     if not np.all(predicate):
-        raise error_class(error)(message)
+        raise anew(raised.exception) if isinstance(raised, Raised) else error_class(error)(message)
     return ()
 
 
-OPS["check"] = Op("check", lambda p, *, error, message: (), _check_numpy, flat=True, effect=True)
+OPS["check"] = Op("check", lambda p, *, error, message, raised=None: (), _check_numpy, flat=True, effect=True)

@@ -16,8 +16,8 @@ from ...ir.build import Value, apply, value
 from ...ir.core import FLOATS, INTS, Type
 from ...ir.interp import NUMPY
 from ...ops import array
-from ...ops.cond import check
 from ...ops.scalar import power as raised
+from ..handlers import check
 from ..promote import (
     Operand,
     all_weak,

@@ -14,6 +14,7 @@ from ...ir.core import OPS
 from ...ops import array
 from ...ops import linalg as rows
 from ...ops.scalar import power as raised
+from ..handlers import may_raise
 from ..promote import (
     Operand,
     axes_of,
@@ -64,16 +65,19 @@ def system(a: Any, b: Any, name: str) -> tuple[Value, Value, Function]:
 
 
 def solve(a: Any, b: Any) -> Operand:
+    may_raise(np.linalg.LinAlgError)
     x, z, answer = system(a, b, "solve")
     return answer(rows.solve(x, z))
 
 
 def inv(a: Any) -> Operand:
+    may_raise(np.linalg.LinAlgError)
     return Operand(apply("inv", square(a, "inv")))
 
 
 def cholesky(a: Any, /, *, upper: Any = False) -> Operand:
     """Of the lower triangle; `upper`: of the upper one."""
+    may_raise(np.linalg.LinAlgError)
     x = square(a, "cholesky")
     return Operand(array.swap_last(apply("cholesky", array.swap_last(x))) if upper else apply("cholesky", x))
 
@@ -221,6 +225,7 @@ def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: Any = False, unit_diagonal: Any = False, overwrite_b: Any = False,
     check_finite: Any = True,
 ) -> Operand:  # fmt: skip
+    may_raise(np.linalg.LinAlgError)
     x, z, answer = system(a, b, "solve_triangular")
     if unit_diagonal:
         one = spread(creation.eye(x.shape[-1], dtype=x.dtype).value, x.shape)
