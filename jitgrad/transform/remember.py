@@ -6,12 +6,12 @@ The *joint* program of a body (`joint.py`) is the body and its return sweep in o
         -> (primal results..., new bars..., arrays as they were before it...)
 
 Each of its statements is primal, or an adjoint (it depends on what the return sweep carries). Literals, the index, constants
-and sizes are free; elementwise operations, reads and branches of these can be done again; carries and the results of loops,
-`put` and reductions are gone. What is remembered, one row per iteration, is the minimum vertex cut (`cut.py`) between what
-is gone and the results of the return sweep (for adjoints: Moses et al., SC 2021). A scalar weighs 1, an array the number of
-its elements (an axis of unknown size counts 1000); among equal cuts the one nearest the adjoints wins. A value whose first
-axis has no bound before the loop (the rows of a `while` within it) is a ragged row, and with it is remembered how long it is;
-one that cannot be a row is always computed again, whatever made it.
+and sizes are free; elementwise operations, reads, branches of these and loops that fill new arrays with them can be done
+again; carries and the results of other loops, `put` and reductions are gone. What is remembered, one row per iteration, is
+the minimum vertex cut (`cut.py`) between what is gone and the results of the return sweep (for adjoints: Moses et al., SC
+2021). A scalar weighs 1, an array the number of its elements (an axis of unknown size counts 1000); among equal cuts the one
+nearest the adjoints wins. A value whose first axis has no bound before the loop (the rows of a `while` within it) is a ragged
+row, and with it is remembered how long it is; one that cannot be a row is always computed again, whatever made it.
 
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
 
@@ -30,9 +30,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.build import Value, again, read
-from ..ir.core import Atom, Fn, Let, Type, Var, vars_of
+from ..ir.core import Atom, Fn, Let, Lit, Type, Var, vars_of
 from ..ir.walk import definitions, inputs, uses
 from ..ops.index import get
+from ..ops.loop import Loop
 from .access import Finals
 from .cut import INFINITE, vertex_cut
 
@@ -268,6 +269,31 @@ def straight(let: Let) -> bool:
     return let.op.elementwise or let.op.name in CHEAP or (let.op.name in SMALL and all(small(a.type) for a in let.args))
 
 
+def fills(let: Let) -> bool:
+    """A loop that writes the cells of new arrays one by one: an array expression, written as a loop."""
+    if let.op.name != "loop" or let.attrs.get("ragged"):
+        return False
+    view = Loop.of(let)
+    return all(isinstance(a, Lit) and a.type.shape for a in view.init) and _fills(view.body, {view.index})
+
+
+def _fills(body: Fn, indices: set[Var]) -> bool:
+    """Straight statements, and writes whose cells are others in each iteration of each of the loops of `indices`."""
+    for let in body.lets:
+        if let.op.name == "put":
+            if set(let.attrs["spec"]) != {"i"} or not indices <= {v for a in let.args[2:] for v in vars_of(a)}:
+                return False
+        elif let.op.name == "loop":
+            view = Loop.of(let)
+            here = {p for p, a in zip(view.inner, view.consts, strict=True) if a in indices}
+            new = all(a.type.shape for a in view.init) and not view.ragged and len(here) == len(indices)
+            if not (new and _fills(view.body, here | {view.index})):
+                return False
+        elif not straight(let):
+            return False
+    return True
+
+
 def small(t: Type) -> bool:
     """A few elements, known beforehand: the coordinates of a point, a 3 x 3 matrix."""
     return all(isinstance(d, int) for d in t.shape) and elements(t) <= FEW
@@ -280,7 +306,7 @@ def elements(t: Type) -> int:
 
 def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
     """Done again from its arguments rather than remembered; or it must be."""
-    return straight(let) or not all(storable(o.type) for o in let.outs)
+    return straight(let) or fills(let) or not all(storable(o.type) for o in let.outs)
 
 
 def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
