@@ -1,8 +1,10 @@
-"""Factorizations in place, as loops: the log of a determinant by LU and by Cholesky, n = 200; a tridiagonal system."""
+"""Factorizations in place, as loops: LU and Cholesky, n = 200, Gram-Schmidt, 150 x 200, a tridiagonal system."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +131,123 @@ def cholesky_by_hand(given):
     return s, a_bar
 
 
+def cholesky_for_jax(jax, np):
+    """By columns, each with all the columns before it, and zeros in the place of those behind it."""
+
+    def logdet(a):
+        at = np.arange(a.shape[0])
+
+        def column(l, j):
+            c = a[:, j] - l @ l[j]
+            d = np.sqrt(c[j])
+            return l.at[:, j].set(np.where(at > j, c / d, np.where(at == j, d, 0.0))), None
+
+        l, _ = jax.lax.scan(column, np.zeros_like(a), at)
+        return 2.0 * np.sum(np.log(np.diag(l)))
+
+    return logdet
+
+
+def gram_schmidt(a):
+    q = a.copy()
+    n, m = q.shape
+    s = 0.0
+    for i in range(n):
+        for j in range(i):
+            r = 0.0
+            for k in range(m):
+                r += q[j, k] * q[i, k]
+            for k in range(m):
+                q[i, k] -= r * q[j, k]
+            s += r * r
+        r = 0.0
+        for k in range(m):
+            r += q[i, k] * q[i, k]
+        r = np.sqrt(r)
+        for k in range(m):
+            q[i, k] /= r
+        s += np.log(r)
+    return s
+
+
+@hand
+def gram_schmidt_by_hand(a):
+    """What is overwritten is pushed: each row as often as there are rows before it."""
+    q = a.copy()
+    n, m = q.shape
+    pushed, ratios = np.empty((n * (n + 1) // 2, m)), np.empty(n * (n + 1) // 2)
+    top = 0
+    s = 0.0
+    for i in range(n):
+        for j in range(i):
+            r = 0.0
+            for k in range(m):
+                r += q[j, k] * q[i, k]
+            ratios[top] = r
+            for k in range(m):
+                pushed[top, k] = q[i, k]
+                q[i, k] -= r * q[j, k]
+            top += 1
+            s += r * r
+        r = 0.0
+        for k in range(m):
+            r += q[i, k] * q[i, k]
+        r = sqrt(r)
+        ratios[top] = r
+        for k in range(m):
+            pushed[top, k] = q[i, k]
+            q[i, k] /= r
+        top += 1
+        s += log(r)
+    q_bar = np.zeros((n, m))
+    for i in range(n - 1, -1, -1):
+        top -= 1
+        r = ratios[top]
+        r_bar = 1.0 / r
+        for k in range(m):
+            g = q_bar[i, k] / r
+            r_bar -= g * q[i, k]
+            q_bar[i, k] = g
+        for k in range(m):
+            q[i, k] = pushed[top, k]
+            q_bar[i, k] += r_bar / r * q[i, k]
+        for j in range(i - 1, -1, -1):
+            top -= 1
+            r = ratios[top]
+            r_bar = 2.0 * r
+            for k in range(m):
+                g = q_bar[i, k]
+                r_bar -= g * q[j, k]
+                q_bar[j, k] -= r * g
+            for k in range(m):
+                q[i, k] = pushed[top, k]
+                q_bar[i, k] += r_bar * q[j, k]
+                q_bar[j, k] += r_bar * q[i, k]
+    return s, q_bar
+
+
+def gram_schmidt_for_jax(jax, np):
+    """Every row against all rows, with zeros in the place of those behind it."""
+
+    def total(a):
+        at = np.arange(a.shape[0])
+
+        def row(q, i):
+            def project(carry, j):
+                x, s = carry
+                r = np.where(j < i, q[j] @ x, 0.0)
+                return (x - r * q[j], s + r * r), None
+
+            (x, s), _ = jax.lax.scan(project, (q[i], 0.0), at)
+            r = np.sqrt(x @ x)
+            return q.at[i].set(x / r), s + np.log(r)
+
+        _, s = jax.lax.scan(row, a, at)
+        return np.sum(s)
+
+    return total
+
+
 def thomas(a, b, c, d):
     n = b.shape[0]
     p = np.zeros(n)
@@ -211,17 +330,33 @@ def thomas_for_jax(jax, np):
     return solve
 
 
+def diagonal() -> np.ndarray:
+    return rng().uniform(size=(200, 200)) + 200.0 * np.eye(200)
+
+
+def rows() -> np.ndarray:
+    return rng().normal(size=(150, 200))
+
+
+def bands() -> tuple[np.ndarray, ...]:
+    return tuple(rng().uniform(size=100_000) + (4.0 if k == 1 else 0.0) for k in range(4))
+
+
+EVERY = (0, 1, 2, 3)
+# name: function, argnums, arguments, by hand, for JAX
+CASES: dict[str, Any] = {
+    "LU": (lu, 0, (diagonal(),), lu_by_hand, lu_for_jax),
+    "Cholesky": (cholesky, 0, (diagonal(),), cholesky_by_hand, cholesky_for_jax),
+    "Gram-Schmidt": (gram_schmidt, 0, (rows(),), gram_schmidt_by_hand, gram_schmidt_for_jax),
+    "tridiagonal, 100,000": (thomas, EVERY, bands(), thomas_by_hand, thomas_for_jax),
+}
+
+
 def bench() -> Iterator[Row]:
-    a = rng().uniform(size=(200, 200)) + 200.0 * np.eye(200)
-    ours_lu, ours_cholesky = jg.value_and_grad(lu), jg.value_and_grad(cholesky)
-    jax_lu = compiled_by_jax(lu_for_jax, (a,))
-    yield race("LU", lambda: ours_lu(a), {"by hand": lambda: lu_by_hand(a), "jax": jax_lu})
-    yield race("Cholesky", lambda: ours_cholesky(a), {"by hand": lambda: cholesky_by_hand(a)})
-    bands = tuple(rng().uniform(size=100_000) + (4.0 if k == 1 else 0.0) for k in range(4))
-    every = (0, 1, 2, 3)
-    ours = jg.value_and_grad(thomas, argnums=every)
-    jax_thomas = compiled_by_jax(thomas_for_jax, bands, every)
-    yield race("tridiagonal, 100,000", lambda: ours(*bands), {"by hand": lambda: thomas_by_hand(*bands), "jax": jax_thomas})
-    for name, f, args in (("LU", lu, (a,)), ("Cholesky", cholesky, (a,)), ("tridiagonal, 100,000", thomas, bands)):
-        value, hand_value = jg.jit(f), hand(f)
-        yield race(f"{name}: the value", lambda: value(*args), {"by hand": lambda: hand_value(*args)})
+    for name, (f, argnums, args, by_hand, for_jax) in CASES.items():
+        ours = jg.value_and_grad(f, argnums=argnums)
+        by_jax = compiled_by_jax(for_jax, args, argnums)
+        peers = {"by hand": partial(by_hand, *args), "jax": by_jax}
+        yield race(name, partial(ours, *args), peers, rtol=1e-5)
+    for name, (f, _, args, *_) in CASES.items():
+        yield race(f"{name}: the value", partial(jg.jit(f), *args), {"by hand": partial(hand(f), *args)})
