@@ -3,17 +3,26 @@ work than its primal, counted in nested loops, nor makes arrays deeper in them."
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
+from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import I64, Fn, Var
 from jitgrad.ir.dims import symbols
+from jitgrad.ir.interp import interp
 from jitgrad.lower.plan import Alloc, Block, Buffer, Call, For, Stmt, While, Window, blocks
 from jitgrad.lower.schedule import schedule
-from jitgrad.ops.loop import Loop
+from jitgrad.ops.array import zeros_like
+from jitgrad.ops.index import get, put
+from jitgrad.ops.loop import Loop, loop
+from jitgrad.ops.scalar import sin
 from jitgrad.transform import pipeline
 from jitgrad.transform.ad import vjp
 
 from .constructs import PROGRAMS, VECTOR, Program
+from .constructs_kit import N
 
 BY_NAME = {p.name: p for p in PROGRAMS}
 each = pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
