@@ -49,7 +49,7 @@ def chained(a: Let, b: Let, reverse: bool, around: Around, counts: Counter[Var],
 
 
 def _shared(a: Let, one: Loop, two: Loop, counts: Counter[Var]) -> list[Shared]:
-    """None of them: the second needs something of the first that only the whole loop gives, or somebody else needs what it overwrites."""
+    """None of them: the second needs what only the whole first loop gives, or somebody else needs what it overwrites."""
     c = one.count
     out = []
     for k, o in enumerate(a.outs):
@@ -91,7 +91,7 @@ def _in_turn(s: Shared, one: Loop, two: Loop, a: Let, b: Let, reverse: bool, aro
     his.statements(two.body.lets, {**now.names, **_unknown(two)})
     written = {x.kind for x in (*mine.found, *his.found)} != {"get"}
     left = [(k, v, look) for k, v, look in ((0, one, mine), (1, two, his)) if s.carry[k] is not None]
-    if not all(v.nexts[s.carry[k]] in look.arrays for k, v, look in left):  # type: ignore[index]
+    if not all(v.nexts[s.carry[k]] in look.arrays for k, v, look in left):  # type: ignore[index,operator]
         return False  # it is not that array that is handed on
     return not written or all(apart(x, y, ranges) for x in mine.found for y in his.found)
 
@@ -104,7 +104,8 @@ def _unknown(view: Loop) -> dict[Var, Atom]:
 
 def _joint(a: Let, b: Let, one: Loop, two: Loop, shared: Sequence[Shared], reverse: bool) -> Let:
     c, d = one.count, two.count
-    merged = {s.carry[1]: s.carry[0] for s in shared if None not in s.carry}  # carry of the second -> of the first
+    back = {s.carry[0]: s.carry[1] for s in shared if None not in s.carry}  # carry of the first -> of the second
+    merged = {j: k for k, j in back.items()}
     forwarded = {s.const[1]: s.carry[0] for s in shared if s.const[1] is not None}  # constant of the second -> carry of the first
     entering = {s.const[0]: s.carry[1] for s in shared if s.const[0] is not None}  # constant of the first -> carry of the second
     own = [k for k in range(d) if k not in merged]
@@ -125,11 +126,10 @@ def _joint(a: Let, b: Let, one: Loop, two: Loop, shared: Sequence[Shared], rever
         state = [x[merged[k]] if k in merged else his[k] for k in range(d)]  # type: ignore[index]
         of_two = [x[forwarded[k]] if k in forwarded else env[q] for k, q in enumerate(two.consts)]  # type: ignore[index]
         y = replay(two.body, i, *state, *of_two)
-        back = {m: k for k, m in merged.items()}
         nexts = [y[back[k]] if k in back else x[k] for k in range(c)]  # type: ignore[index]
         return (*nexts, *[y[k] for k in own], *x[c:], *y[d:])
 
-    outs = [o if k not in merged.values() else b.outs[next(j for j, m in merged.items() if m == k)] for k, o in enumerate(a.outs[:c])]  # type: ignore[index]
+    outs = [b.outs[back[k]] if k in back else o for k, o in enumerate(a.outs[:c])]  # type: ignore[index]
     swap = {p: like[x] for x, p in zip(two.consts, two.inner, strict=True) if x in like}
     params = [one.index, *one.carries, *[two.carries[k] for k in own], *[like[x] for x in consts]]
     body = trace(write, [in_terms_of(p, swap) for p in params], one.body.name)

@@ -14,7 +14,7 @@ something else than zero stand before some that write zeros, without a condition
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,8 +49,8 @@ def _with_zeros(let: Let, around: Around) -> Let:
     ks = [k for k, (p, a) in enumerate(zip(view.carries, view.init, strict=True)) if _zeros(a) and _clears(view, p, k, around)]
     if not ks:
         return let
-    zeros = {view.carries[k]: zero_of(view.carries[k].type) for k in ks}
-    lets = tuple(replace(x, args=tuple(zeros.get(a, a) for a in x.args)) for x in view.body.lets)  # type: ignore[call-overload]
+    zeros: dict[Atom, Atom] = {view.carries[k]: zero_of(view.carries[k].type) for k in ks}
+    lets = tuple(replace(x, args=tuple(zeros.get(a, a) for a in x.args)) for x in view.body.lets)
     results = [zero_of(r.type) if k in ks else r for k, r in enumerate(view.body.results)]
     return replace(let, fns=(replace(view.body, lets=lets, results=tuple(results)),))
 

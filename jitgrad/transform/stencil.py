@@ -225,7 +225,7 @@ def _group(key: Any, xs: Sequence[tuple[Let, tuple[DimLike, ...]]]) -> Group:
         distance = [0] * len([level for level in levels if level is not None])
         for level, s, r, r0 in zip(levels, scales, rests, origin, strict=True):
             if level is not None:
-                distance[level] = combine(r, r0, -1) // s  # type: ignore[assignment,operator]
+                distance[level] = combine(r, r0, -1) // s
         spots.append(Spot(let, tuple(distance)))
     return Group(levels, scales, origin, tuple(spots), None)
 
