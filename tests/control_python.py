@@ -96,6 +96,29 @@ def compiled(x, y):
     return y * y
 
 
+@numba.vectorize
+def damped(x, w):
+    k = 0
+    while x > 0.4 and k < 6:
+        x, k = x * w, k + 1
+    return x * k if k > 1 else x * x
+
+
+@numba.guvectorize(["(float64[:], float64[:], float64[:])"], "(n),()->(n)")
+def smoothed(x, w, out):
+    out[0] = x[0]
+    for i in range(1, x.shape[0]):
+        out[i] = w[0] * out[i - 1] + (1.0 - w[0]) * x[i]
+
+
+@case(MATRIX, VECTOR, second=True)
+def ufuncs_of_the_user(A, x):
+    s = np.sum(damped(A, 0.1 + 0.3 * x))
+    for i in range(A.shape[0]):
+        s += damped(x[i], 0.45) + np.sum(smoothed(A[i:], x[i])) * 0.01
+    return s + np.sum(smoothed(A, x) * damped(x[:, None], 0.45))
+
+
 @dataclasses.dataclass
 class Weight:
     w: float
@@ -147,6 +170,28 @@ def containers(x):
         pair[0] += x[i]
         pair[1] *= x[i]
     return state.s + state.v[0] + d["a"] * d["b"] + pair[0] * pair[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    place: Any
+    speed: float
+    name: str = "moon"
+
+    def moved(self, h):
+        return dataclasses.replace(self, place=self.place + h * self.speed)
+
+
+@case(VECTOR, second=True)
+def frozen_records(x):
+    """A new record in each iteration, or on one side of a branch."""
+    a, far = Body(x[:2], 0.0), None
+    for i in range(len(x)):
+        a = Body(a.place, a.speed - 0.1 * a.place[0] * x[i], a.name).moved(0.2)
+        far = a if far is None or a.place[1] > far.place[1] else Body(far.place * 0.9, a.speed)
+        if a.speed < -0.4 and a.name == "moon":
+            a = dataclasses.replace(a, speed=-a.speed)
+    return np.sum(a.place**2) + a.speed + far.speed * far.place[0]
 
 
 class Counter:

@@ -176,6 +176,23 @@ def test_texts_do_not_depend_on_the_place_of_the_file() -> None:
     assert "raise ValueError('Negative: negative at the input', 0)" in g.source and __file__ not in g.source
 
 
+SHARED = Diverged("one object")
+
+
+def one_object_in_two_places(x):
+    if x[0] < 0:
+        raise SHARED
+    if x[1] < 0:
+        raise SHARED
+    return x[0]
+
+
+def test_one_object_raised_in_two_places() -> None:
+    g = jg.jit(one_object_in_two_places)
+    lines = [traceback.extract_tb(caught(g, x).__traceback__)[-1].lineno for x in (-X, X * np.array([1, -1, 1, 1, 1, 1]))]
+    assert lines[1] == lines[0] + 2
+
+
 # ---- errors of ours
 
 
@@ -351,6 +368,13 @@ def in_the_handler(x):
         return in_a_loop(x)
 
 
+def raised_again(x):
+    try:
+        return in_a_loop(x)
+    except Negative:
+        raise
+
+
 def guarded_division(x):
     try:
         return 1.0 / x
@@ -370,6 +394,7 @@ FINE: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "another handler": (other_handler, (X,)),
     "static": (static_exception, (X, {})),
     "in the handler": (in_the_handler, (X,)),
+    "raised again": (raised_again, (X,)),
     "any error of a division": (guarded_division, (2.0,)),
     "after the try": (after_the_try, (X,)),
 }
@@ -379,5 +404,5 @@ FINE: dict[str, tuple[Any, tuple[Any, ...]]] = {
 def test_other_handlers_are_no_matter(name: str) -> None:
     f, args = FINE[name]
     np.testing.assert_allclose(jg.jit(f)(*copy.deepcopy(args)), f(*args))
-    if f is other_handler:
+    if f in (other_handler, raised_again):
         check(caught(jg.jit(f), -X), "a loop")

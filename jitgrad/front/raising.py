@@ -58,7 +58,9 @@ def words() -> Iterator[None]:
 
 def check_that(holds: Scalar, e: BaseException) -> None:
     """The program raises `e` where this does not hold."""
-    number, where = next((k, where) for k, (r, where) in enumerate(current().raised) if r is e)
+    raised = current().raised
+    number = next(k for k in reversed(range(len(raised))) if raised[k][0] is e)  # one object may be raised in several places
+    where = raised[number][1]
     refuse_handled(type(e), where)
     kind = next((k.__name__ for k in PLAIN if isinstance(e, k)), "RuntimeError")
     text = str(e) if type(e).__name__ == kind else f"{type(e).__name__}: {e}".rstrip(": ")

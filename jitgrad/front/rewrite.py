@@ -204,7 +204,8 @@ class Rewriter(ast.NodeTransformer):
         return [put(first, s), put(ast.Raise(runtime("raise_", thunk(put(name(RAISED), s))), cause), s)]
 
     def visit_Try(self, s: ast.Try) -> ast.stmt:
-        kinds = [put(name("BaseException"), h) if h.type is None else copy.deepcopy(h.type) for h in s.handlers]
+        catching = [h for h in s.handlers if not (isinstance(h.body[0], ast.Raise) and h.body[0].exc is None)]
+        kinds = [put(name("BaseException"), h) if h.type is None else copy.deepcopy(h.type) for h in catching]
         self.generic_visit(s)
         if kinds and not self.generator:  # (what a generator raises under a condition is not recorded)
             each = [ast.Starred(self.visit(k), ast.Load()) if isinstance(k, ast.Tuple) else self.visit(k) for k in kinds]
