@@ -11,7 +11,9 @@ import jitgrad as jg
 from jitgrad.check.certificate import KINK, NOT_CHECKED, OK
 from jitgrad.check.certify import WITHOUT_COMPILING, Point, certified
 from jitgrad.check.machine import compiled
+from jitgrad.front.trace import trace_call
 from jitgrad.front.tree import flatten
+from jitgrad.ir.interp import interp
 
 from .corpus import CASES, Case
 
@@ -114,6 +116,48 @@ def test_compiled_in_float32(case: Case) -> None:
     reals = [x for x in flatten((args, case.kwargs))[0] if floats(x)]
     assert [type(g) for g in grads.values()] == [type(x) for x in reals]
     assert all(g.dtype == np.float32 for g in grads.values() if isinstance(g, np.ndarray))
+
+
+# ---- many rows at once: loops that run as long as the data of their row say
+
+LOOPS = [c for c in CASES if c.f.__module__.rpartition(".")[2] in ("loops", "tables")]
+QUICK_ROWS = {"kepler", "barrier_option", "nearest_larger", "weighted_bins", "largest_three", "matrix_power"}
+
+
+def in_rows(case: Case) -> tuple[Any, list[Any], list[list[Any]]]:
+    """A function of the floats of the case alone, their rows one below the other, and the rows."""
+    leaves, tree = flatten(case.arguments(7))
+    which = [k for k, x in enumerate(leaves) if np.asarray(x).dtype.kind == "f"]
+
+    def f(*floats: Any) -> Any:
+        now = dict(zip(which, floats))
+        return case.f(*tree.unflatten([now.get(k, x) for k, x in enumerate(leaves)]), **case.kwargs)
+
+    r = np.random.default_rng(3)
+    rows = [[leaves[k] * (1.0 + 0.05 * r.normal(size=np.shape(leaves[k]))) for k in which] for _ in range(6)]
+    return f, [np.stack(column) for column in zip(*rows)], rows
+
+
+def interpreted(f: Any, args: list[Any]) -> list[Any]:
+    traced = trace_call(f.transformation, [np.copy(x)[()] for x in args])
+    return list(interp(traced.fn, *args, *traced.captured))
+
+
+@parametrized(LOOPS, QUICK_ROWS)
+def test_many_rows(case: Case) -> None:
+    f, columns, rows = in_rows(case)
+    with np.errstate(all="ignore"):
+        want = [f(*[np.copy(x)[()] for x in row]) for row in rows]
+        np.testing.assert_allclose(interpreted(jg.vmap(f), columns)[0], want, rtol=1e-9)
+        which = tuple(range(len(columns)))
+        slope = jg.grad(f, argnums=which)
+        each = [np.stack(g) for g in zip(*[interpreted(slope, row) for row in rows])]
+        inside = interpreted(jg.vmap(slope), columns)
+        outside = interpreted(jg.grad(lambda *xs: np.sum(jg.vmap(f)(*xs)), argnums=which), columns)
+    for a, b, c in zip(each, inside, outside, strict=True):
+        scale = np.max(np.abs(a), initial=1e-300)
+        np.testing.assert_allclose(b, a, rtol=1e-8, atol=1e-9 * scale)
+        np.testing.assert_allclose(c, a, rtol=1e-8, atol=1e-9 * scale)
 
 
 # ---- derivatives by hand

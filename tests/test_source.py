@@ -109,7 +109,7 @@ def test_no_text_at_all():
         '  File "<string>", line 1, in f\n'
         "  wanted: the text that the function was compiled from\n"
         "  got:    no text for the file '<string>'\n"
-        "  repair: put the function in a file or a notebook cell: what `exec` made has no text, nor what Python's prompt took "
+        "  repair: put the function in a file or a notebook cell: what `exec` made has no text, nor had Python's prompt "
         "before 3.13"
     )
 

@@ -3,7 +3,7 @@
     the same on both sides          stays as it is
     numbers                         one number, in the join of their dtypes
     arrays                          a new array, which may share memory with what it may be
-    tuples, lists, dicts            leaf by leaf, if they are built alike
+    tuples, lists, dicts, records   leaf by leaf, if they are built alike (records: frozen dataclasses)
     anything else                   the variable has no value afterwards; an error says why if it is read
 
 A side that has jumped (`return`, `break`, `continue`: a flag is True there) owes nothing: the code that still runs is behind

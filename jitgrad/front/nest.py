@@ -1,4 +1,5 @@
-"""What a variable holds, taken apart: numbers and arrays as leaves, and the tuples, lists and dicts around them.
+"""What a variable holds, taken apart: numbers and arrays as leaves, and the tuples, lists, dicts and frozen dataclasses around
+them.
 
 What is neither (None, a string, a function, an object) belongs to the structure: two structures are alike if these are the
 same, or equal plain values.
@@ -17,6 +18,7 @@ from . import promote
 from .captured import adopt
 from .promote import Operand
 from .standin import Array, Scalar, StandIn, describe
+from .tree import kind_of
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), range, slice, np.dtype, frozenset)
 NUMBERS = (bool, int, float, np.number, np.bool_)
@@ -42,7 +44,17 @@ def _open(x: Any, leaves: list[Any]) -> Structure:
         return ("sequence", type(x), [_open(v, leaves) for v in x])
     if type(x) is dict:
         return ("dict", tuple(x), [_open(v, leaves) for v in x.values()])
+    if is_record(x):
+        kind = kind_of(type(x))
+        static, parts = kind.open(x)  # type: ignore[union-attr]
+        return ("record", (kind, static), [_open(v, leaves) for v in parts])
     return ("static", x)
+
+
+def is_record(x: Any) -> bool:
+    """An instance of a frozen dataclass of the user's: what it holds is what it is."""
+    made = getattr(type(x), "__dataclass_params__", None)
+    return made is not None and made.frozen and type(x).__module__.partition(".")[0] != "jitgrad"
 
 
 def put_together(s: Structure, leaves: Iterable[Any]) -> Any:
@@ -57,6 +69,9 @@ def _close(s: Structure, leaves: Iterator[Any]) -> Any:
     parts = [_close(p, leaves) for p in s[2]]
     if s[0] == "dict":
         return dict(zip(s[1], parts, strict=True))
+    if s[0] == "record":
+        kind, static = s[1]
+        return kind.close(static, parts)
     return s[1](*parts) if hasattr(s[1], "_fields") else s[1](parts)
 
 
@@ -76,7 +91,7 @@ def same_static(x: Any, z: Any) -> bool:
 
 def mutable(s: Structure) -> bool:
     """Does it hold a list or a dict, which others may hold too?"""
-    return s[0] == "dict" or (s[0] == "sequence" and (s[1] is list or any(map(mutable, s[2]))))
+    return s[0] == "dict" or (s[0] in ("sequence", "record") and (s[1] is list or any(map(mutable, s[2]))))
 
 
 def held(x: Any) -> set[int]:
@@ -85,7 +100,7 @@ def held(x: Any) -> set[int]:
         return {id(x)}.union(*map(held, x.values()))
     if type(x) is list or isinstance(x, tuple):
         return ({id(x)} if type(x) is list else set()).union(*map(held, x))
-    return set()
+    return set().union(*map(held, kind_of(type(x)).open(x)[1])) if is_record(x) else set()  # type: ignore[union-attr]
 
 
 def same_leaf(x: Any, z: Any) -> bool:

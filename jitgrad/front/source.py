@@ -55,7 +55,7 @@ def find(f: FunctionType) -> Source:
 
 
 _EDITED = "the file was edited after the import, or an import hook changes code: import it again"
-ELSEWHERE = "put the function in a file or a notebook cell: what `exec` made has no text, nor what Python's prompt took before 3.13"
+ELSEWHERE = "put the function in a file or a notebook cell: what `exec` made has no text, nor had Python's prompt before 3.13"
 
 
 def _no_source(code: CodeType, got: str, repair: str) -> NoReturn:

@@ -93,7 +93,8 @@ class StandIn:
         return int(self._number("int() asks for a number"))
 
     def __index__(self) -> int:
-        return operator.index(self._number("Python asks for an integer"))
+        repair = "index an array, not a list or a tuple; loop over `range`, which is recorded"
+        return operator.index(self._number("Python asks for an integer", repair))
 
     def __hash__(self) -> int:
         return hash(self._number("a dictionary or a set asks for the number"))

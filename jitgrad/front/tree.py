@@ -259,7 +259,7 @@ KINDS: dict[type, Kind] = {tuple: TUPLE, list: LIST, dict: DICT, OrderedDict: OD
 LEAF_TYPES: set[type] = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32, np.int64, np.bool_}
 
 
-def _kind(cls: type) -> Kind | None:
+def kind_of(cls: type) -> Kind | None:
     """The kind of this type of container; None for a leaf."""
     if cls in LEAF_TYPES:
         return None
@@ -294,7 +294,7 @@ class _TooDeep(Exception):
 
 def _open(x: Any, leaves: list[Any], depth: int) -> Spec:
     cls = type(x)
-    kind = None if cls in LEAF_TYPES else KINDS.get(cls) or _kind(cls)
+    kind = None if cls in LEAF_TYPES else KINDS.get(cls) or kind_of(cls)
     if kind is None:
         leaves.append(x)
         return LEAF
@@ -331,7 +331,7 @@ def _open_like(spec: Spec, x: Any, name: str, leaves: list[Any]) -> None:
     if x is None:
         leaves.extend(None for _ in _paths(spec, ""))
         return
-    kind = _kind(type(x))
+    kind = kind_of(type(x))
     if kind is not (spec[0] if spec else None):
         wanted = f"a {spec[0].name}" if spec and spec[0] is not NONE else "None" if spec else "a number or an array"
         raise_at(StructureError, f"{name} has another structure", wanted=wanted, got=_describe(x))
@@ -358,7 +358,7 @@ def _open_like(spec: Spec, x: Any, name: str, leaves: list[Any]) -> None:
 
 
 def _describe(x: Any) -> str:
-    kind = _kind(type(x))
+    kind = kind_of(type(x))
     if kind is None:
         return f"a leaf of type {type(x).__qualname__}"
     return "None" if kind is NONE else f"a {kind.name} of {len(kind.open(x)[1])}"
@@ -366,7 +366,7 @@ def _describe(x: Any) -> str:
 
 def _what_is_too_deep(x: Any, name: str, above: dict[int, str]) -> tuple[str, str]:
     """Why `_open` gave up, and the repair. It meets the chain that `_open` followed, so it is not longer on its way."""
-    kind = _kind(type(x))
+    kind = kind_of(type(x))
     if kind is None:
         return "", ""
     if id(x) in above:
