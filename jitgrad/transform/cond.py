@@ -18,6 +18,7 @@ from typing import Any
 
 from ..ir.build import Value, again, size, value
 from ..ir.core import Atom, Fn, Let, Type, Var, swap_type, type_vars, zero_of
+from ..ir.walk import definitions
 from ..ops.cond import Cond, cond
 from .access import root_of
 from .activity import active_results
@@ -124,15 +125,17 @@ class Side:
 
     def backward(self, outs: Sequence[Value], more: Sequence[Value], carried: Mapping[Var, Value]) -> list[Value]:
         env: dict[Var, Any] = self.env()
-        for r, y in zip(self.joint.primal_results, outs, strict=True):
-            if isinstance(r, Var) and r in self.way.saved:
-                env[r] = y.atom
         env.update((v, x.atom) for v, x in carried.items())
         left = iter(more)
         given = {v: next(left) if not ragged(v.type) else (next(left), next(left))[1] for v in self.more}
-        for v, x in sorted(given.items(), key=lambda pair: pair[0].type.rank):  # sizes first
-            env[v] = (cut_out(x, swap_type(v.type, env), v.hint) if ragged(v.type) else x).atom
+        results = zip(self.joint.primal_results, outs, strict=True)
+        given.update((r, y) for r, y in results if isinstance(r, Var) and r in self.way.saved)
+        env.update((v, x.atom) for v, x in given.items() if not v.type.shape)
         emit = emitter(self.joint.fn, env, self.way)
+        for v in [v for v in (*self.joint.primal, *definitions(self.joint.fn)) if v in given and v.type.shape]:
+            for n in type_vars(v.type):  # a length may be computed again
+                emit(n)
+            env[v] = cut_out(given[v], swap_type(v.type, env), v.hint).atom
         return [emit(r) for r in self.want]
 
 
