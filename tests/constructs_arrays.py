@@ -14,6 +14,11 @@ from .constructs_kit import MATRIX, SCALAR, VECTOR, N, program, whole
 
 
 @program(VECTOR)
+def sum_of_squares(x):
+    return loop(value(0), size(N), lambda i, s: s + get(x, i) * sin(get(x, i)), value(0.0), hints=("i", "s"))[0]
+
+
+@program(VECTOR)
 def pairs_with_cutoff(x):
     """Lennard-Jones"""
 

@@ -4,6 +4,7 @@ work than its primal, counted in nested loops, nor makes arrays deeper in them."
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import I64, Fn, Var
 from jitgrad.ir.dims import symbols
 from jitgrad.ir.interp import interp
-from jitgrad.lower.plan import Alloc, Block, Buffer, Call, For, Stmt, While, Window, blocks
+from jitgrad.lower.plan import Alloc, Block, Buffer, Call, For, Grow, If, Load, Stmt, Store, While, Window, blocks, everywhere
 from jitgrad.lower.schedule import schedule
 from jitgrad.ops.array import zeros_like
 from jitgrad.ops.index import get, put
@@ -48,6 +49,7 @@ def remembered(fn: Fn) -> list[str]:
 EXPECTED: dict[str, list[str]] = {
     "straight": [],
     # sums, and arrays of which what is needed is still there
+    "sum_of_squares": [],
     "pairs_with_cutoff": [],
     "linear_stencil": [],
     "elimination": [],
@@ -133,6 +135,38 @@ def test_arrays_that_loops_fill(f: Callable[[Value], Value], arrays: int) -> Non
     moved = (interp(fn, x + h * v)[0] - interp(fn, x - h * v)[0]) / (2 * h)
     bar = interp(gradient, x, np.ones(3))[1]
     assert np.sum(bar * v) == pytest.approx(np.sum(moved), rel=1e-7)
+
+
+# ---- ragged rows
+
+
+def statements(block: Block, kinds: tuple[type, ...]) -> list[Any]:
+    return [s for s in everywhere(block) if isinstance(s, kinds)]
+
+
+@pytest.mark.parametrize("name", ["never_taken", "loop_in_branch_in_loop", "while_in_branch_in_loop"])
+def test_a_branch_that_is_not_taken_costs_nothing(name: str) -> None:
+    """Only what is taken writes rows, or asks for room for them."""
+    plan = schedule(gradient(BY_NAME[name]))
+    branches = statements(plan.body, (If,))
+    assert any(statements(s.then, (Grow,)) for s in branches)
+    assert not any(statements(s.other, (Grow, Store, For, While)) for s in branches)
+
+
+@pytest.mark.parametrize("name", ["while_in_for_nonlinear", "while_in_two_loops", "while_in_while", "whole_arrays_in_while"])
+def test_ragged_rows_are_written_where_they_stay(name: str) -> None:
+    """Each inner iteration stores into the one memory of all; nothing is copied behind the `while`."""
+    forward = next(s for s in schedule(gradient(BY_NAME[name])).body if isinstance(s, (For, While)) and not is_nest(s))
+    grown = {s.buffer for s in statements((forward,), (Grow,))}
+    flat = grown & {s.buffer for w in statements(forward.body, (While,)) for s in statements(w.body, (Store,))}
+    assert len(flat) == 1
+    stores = [s for s in statements((forward,), (Store,)) if s.buffer in flat]
+    loads = [s for s in statements((forward,), (Load,)) if s.buffer in flat]
+    assert len(stores) == 1 and not loads
+
+
+def is_nest(s: Any) -> bool:
+    return isinstance(s, For) and s.nest
 
 
 # ---- no derivative of a higher order of work

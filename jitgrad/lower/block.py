@@ -281,7 +281,7 @@ class Block:
         here = self.attempt.memory.get(r) if isinstance(r, Var) and r in self.ours else None
         if here is place:
             return True
-        if here is None or not here.free or here.type != place.type or (here.growing and not place.growing):
+        if here is None or not here.free or here.type != self.facts.type(place.type) or here.growing > place.growing:
             return False
         if e.base is not None and e.carry is not None:  # made apart from its carry: no need to copy it there
             self.part(e)
