@@ -23,31 +23,42 @@ from .blackscholes import by_hand as prices_by_hand
 from .elementwise import cells, chain, chain_by_hand, waves, waves_by_hand
 from .logistic import by_hand as loss_by_hand
 from .logistic import data, loss
+from .loops_factor import CASES as FACTORS
+from .loops_ode import populations, populations_by_hand, populations_for_jax, starts, weather, weather_by_hand, weather_for_jax
+from .loops_particles import box, energy, masked
+from .loops_particles import by_hand as forces_by_hand
+from .loops_paths import paths, paths_by_hand, paths_for_jax, tables
 
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 ROUNDS = 5
 N = 1_000_000
 
-# name: function, argnums, arguments, by hand
-CASES: dict[str, tuple[Any, Any, Any, Any]] = {
+# name: function, argnums, arguments, by hand, and for JAX, if that is another function
+CASES: dict[str, tuple[Any, ...]] = {
     "exp, tanh, log, /": (chain, (0, 1), lambda: cells(N), chain_by_hand),
     "sum(sin(m w) + w w / 2)": (waves, 1, lambda: cells(N), waves_by_hand),
     "Black-Scholes": (prices, EVERY, lambda: options(N), prices_by_hand),
     "logistic, 10 features": (loss, 0, lambda: data(N, 10), loss_by_hand),
     "sum(x x)": (lambda x: np.sum(x * x), 0, lambda: (rng().normal(size=N),), lambda x: (x @ x, 2.0 * x)),
+    "2,000 particles": (energy, 0, lambda: (box(2000),), forces_by_hand, masked),
+    **{k: (f, argnums, lambda args=args: args, *rest) for k, (f, argnums, args, *rest) in FACTORS.items()},
+    "Lotka-Volterra": (populations, (0, 1), starts, populations_by_hand, populations_for_jax),
+    "Lorenz-96": (weather, (0, 1), lambda: (8.0 + rng().normal(size=40), 8.0), weather_by_hand, weather_for_jax),
+    "paths": (paths, (0, 1), tables, paths_by_hand, paths_for_jax),
 }
 CONTESTANTS = (OURS, "by hand", "jax")
 
 
 def weigh(case: str, who: str) -> dict[str, Any] | None:
     """`results`: the bytes of the results. `added`: of single calls. JAX keeps its memory, so it is asked instead."""
-    f, argnums, args, by_hand = CASES[case]
+    f, argnums, args, by_hand, *for_jax = CASES[case]
     given = args()
     if who == "jax":
         if jax is None:
             return None
-        account = jax_compiled(f, argnums).lower(*given).compile().memory_analysis()
+        compiled = jax.jit(jax.value_and_grad(for_jax[0](jax, jax.numpy), argnums)) if for_jax else jax_compiled(f, argnums)
+        account = compiled.lower(*given).compile().memory_analysis()
         results = account.output_size_in_bytes
         return {"results": results, "added": [results + account.temp_size_in_bytes]}
     function = jg.value_and_grad(f, argnums=argnums) if who == OURS else by_hand

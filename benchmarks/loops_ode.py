@@ -220,10 +220,15 @@ def weather_for_jax(jax, np):
     return loss
 
 
+def starts() -> tuple[np.ndarray, np.ndarray]:
+    """The populations and the rates."""
+    return np.array([1.2, 0.8]), np.array([1.1, 0.4, 0.4, 0.1])
+
+
 def bench() -> Iterator[Row]:
     both = (0, 1)
     ours = jg.value_and_grad(populations, argnums=both)
-    args = np.array([1.2, 0.8]), np.array([1.1, 0.4, 0.4, 0.1])
+    args = starts()
     by_jax = compiled_by_jax(populations_for_jax, args, both)
     yield race("Lotka-Volterra", lambda: ours(*args), {"by hand": lambda: populations_by_hand(*args), "jax": by_jax})
     value, hand_value = jg.jit(populations), hand(populations)

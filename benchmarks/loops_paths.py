@@ -42,21 +42,22 @@ def paths(score, step):
 def paths_by_hand(score, step):
     n, m = score.shape
     v, tops, sums = np.empty((n, m)), np.empty((n, m)), np.empty((n, m))
-    first = np.empty((n, m), np.int64)
+    taken = np.empty((n, m, m), np.bool_)
     for k in range(m):
         v[0, k] = score[0, k]
     for t in range(1, n):
         for k in range(m):
-            top, at = v[t - 1, 0] + step[0, k], 0
+            top = v[t - 1, 0] + step[0, k]
             for j in range(1, m):
                 c = v[t - 1, j] + step[j, k]
+                taken[t, k, j] = c > top
                 if c > top:
-                    top, at = c, j
+                    top = c
             s = 0.0
             for j in range(m):
                 s += exp(v[t - 1, j] + step[j, k] - top)
             v[t, k] = score[t, k] + top + log(s)
-            tops[t, k], sums[t, k], first[t, k] = top, s, at
+            tops[t, k], sums[t, k] = top, s
     s = 0.0
     for k in range(m):
         s += exp(v[n - 1, k])
@@ -76,8 +77,13 @@ def paths_by_hand(score, step):
                 u_bar[j] += c_bar
                 step_bar[j, k] += c_bar
                 top_bar -= c_bar
-            u_bar[first[t, k]] += top_bar
-            step_bar[first[t, k], k] += top_bar
+            for j in range(m - 1, 0, -1):
+                if taken[t, k, j]:
+                    u_bar[j] += top_bar
+                    step_bar[j, k] += top_bar
+                    top_bar = 0.0
+            u_bar[0] += top_bar
+            step_bar[0, k] += top_bar
         v_bar, u_bar = u_bar, v_bar
     for k in range(m):
         score_bar[0, k] = v_bar[k]

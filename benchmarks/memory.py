@@ -1,4 +1,4 @@
-"""Memory: what one call adds to the resident set at its peak, results included, in bytes; 10^6 cells.
+"""Memory: what one call adds to the resident set at its peak, results included, in bytes; 10^6 cells, and loops.
 
 JAX keeps its memory between calls; the number is the sum of results and temporaries that its compiler states.
 """
