@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 import jitgrad as jg
-from jitgrad.api.derive import Tangent
+from jitgrad.api.derive import Gradient, Tangent
 from jitgrad.errors import AliasError, ConcretizationError, Unsupported
 from jitgrad.front.trace import trace_call
 from jitgrad.ir.interp import interp
-from jitgrad.transform.pipeline import prepared
+from jitgrad.transform.pipeline import finished, prepared
 
-from .duals import BUILTINS, Maths, derivative
+from .duals import BUILTINS, Maths, derivative, second
+
+def on_duals(f: Any) -> Any:
+    return type(f)(f.__code__, {**f.__globals__, "np": Maths(), **BUILTINS}, f.__name__)
+
 
 X = np.array([0.4, -1.3, 0.9, 1.7, -0.2, 1.1])
 
@@ -194,10 +198,6 @@ PROGRAMS = [
 ]  # fmt: skip
 
 
-def on_duals(f: Any) -> Any:
-    return type(f)(f.__code__, {**f.__globals__, "np": Maths(), **BUILTINS}, f.__name__)
-
-
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 def test_derivative(f: Any) -> None:
     rng = np.random.default_rng(0)
@@ -209,6 +209,42 @@ def test_derivative(f: Any) -> None:
         np.testing.assert_allclose([y, x_bar @ dots[0] + w_bar * dots[1]], [want, slope], rtol=1e-10)
     forward = trace_call(Tangent(f), [(x.copy(), 0.8), tuple(dots)])
     np.testing.assert_allclose(interp(prepared(forward.fn), x.copy(), 0.8, *dots)[1], slope, rtol=1e-10)
+
+
+# ---- second order: the return sweep of a return sweep
+
+
+def rows_swapped_after_an_exit(x, w):
+    A = np.outer(x, x)
+    for i in range(len(x)):
+        if x[i] > 2.0:
+            return x[i] * w
+    A[[0, 2]] = A[[2, 0]] * w
+    return np.sum(A * A) + A[0, 1] ** 3
+
+
+def while_in_a_branch(x, w):
+    s, k = x[0], 0
+    if x[1] < 0.1:
+        while s < 3.0 and k < 9:
+            s = s * s * w + x[2]
+            k += 1
+    return s * s
+
+
+@pytest.mark.parametrize("f", [rows_swapped_after_an_exit, while_in_a_branch, cell_overwritten], ids=lambda f: f.__name__)
+def test_second_derivative(f: Any) -> None:
+    rng = np.random.default_rng(1)
+    dots, others = [(rng.normal(size=len(X)), rng.normal()) for _ in range(2)]
+
+    def slope(x: Any, w: Any) -> Any:
+        x_bar, w_bar = Gradient(f, (0, 1))(x, w)
+        return np.sum(x_bar * dots[0]) + w_bar * dots[1]
+
+    traced = trace_call(Gradient(slope, (0, 1)), [X.copy(), 0.8])
+    x_bar, w_bar = interp(finished(prepared(traced.fn)), X.copy(), 0.8, *traced.captured)
+    want = second(on_duals(f), [X, 0.8], dots, others)
+    np.testing.assert_allclose(x_bar @ others[0] + w_bar * others[1], want, rtol=1e-10)
 
 
 # ---- what is refused, rather than wrong
