@@ -20,6 +20,7 @@ from jitgrad.transform.pipeline import finished, prepared
 
 from .duals import BUILTINS, Maths, derivative, second
 
+
 def on_duals(f: Any) -> Any:
     return type(f)(f.__code__, {**f.__globals__, "np": Maths(), **BUILTINS}, f.__name__)
 
