@@ -13,13 +13,11 @@ from numba import prange
 
 @dataclass(frozen=True)
 class Case:
-    """`primal`, `adjoint`: how many loops of the value, and of value and gradient, threads share; `why`: the notes of the
-    others, those of the value first."""
+    """`why`: the notes of the loops that threads do not share, in value and gradient, that of the value first; () if they
+    share all of them."""
 
     f: Callable[..., Any]
     draw: Callable[[np.random.Generator], tuple[Any, ...]]
-    primal: int = 1
-    adjoint: int = 2
     why: tuple[str, ...] = ()
 
     def arguments(self) -> tuple[Any, ...]:
@@ -29,9 +27,9 @@ class Case:
 CASES: list[Case] = []
 
 
-def case(draw: Any, primal: int = 1, adjoint: int = 2, why: tuple[str, ...] = ()) -> Any:
+def case(draw: Any, *why: str) -> Any:
     def register(f: Any) -> Any:
-        CASES.append(Case(f, draw, primal, adjoint, why))
+        CASES.append(Case(f, draw, why))
         return f
 
     return register
@@ -42,7 +40,7 @@ matrix = lambda rng: (rng.uniform(0.2, 1.2, (21, 13)),)
 gathers = lambda rng: (rng.uniform(0.2, 1.2, 23), rng.integers(-23, 23, 57))
 
 
-@case(vector, adjoint=1)
+@case(vector)
 def sum_of_sines(x):
     s = 0.0
     for i in prange(x.shape[0]):
@@ -50,7 +48,7 @@ def sum_of_sines(x):
     return s
 
 
-@case(vector, adjoint=1)
+@case(vector)
 def another_name_for_prange(x):
     s = 2.0
     for i in nb.prange(1, x.shape[0] - 1):
@@ -82,7 +80,7 @@ def own_cells(x):
     return np.sum(v * v)
 
 
-@case(vector, adjoint=3)
+@case(vector)
 def stencil(u):
     v = np.zeros_like(u)
     for i in prange(1, u.shape[0] - 1):
@@ -152,7 +150,7 @@ READ = "an iteration may read {} where another writes {}"
 HANDED = "`{}` is handed from one iteration to the next"
 
 
-@case(gathers, 0, 0, ("h[t] may be written by two iterations", READ.format("h_bar[t]", "h_bar[t]")))
+@case(gathers, "h[t] may be written by two iterations", READ.format("h_bar[t]", "h_bar[t]"))
 def scatter(u, idx):
     h = np.zeros(u.shape[0])
     for i in prange(idx.shape[0]):
@@ -160,7 +158,7 @@ def scatter(u, idx):
     return np.sum(h * h)
 
 
-@case(vector, 0, 0, (HANDED.format("s"), HANDED.format("s_bar")))
+@case(vector, HANDED.format("s"), HANDED.format("s_bar"))
 def recurrence(x):
     s = 0.5
     for i in prange(x.shape[0]):
@@ -168,7 +166,7 @@ def recurrence(x):
     return s
 
 
-@case(vector, 0, 0, (READ.format("a[i - 1]", "a[i]"), READ.format("a_bar[i]", "a_bar[i - 1]")))
+@case(vector, READ.format("a[i - 1]", "a[i]"), READ.format("a_bar[i]", "a_bar[i - 1]"))
 def in_place(x):
     a = x * 1.0
     for i in prange(1, x.shape[0]):
@@ -186,7 +184,7 @@ def last_value(x):
     return np.sum(a * a)
 
 
-@case(matrix, adjoint=1)
+@case(matrix)
 def nested(a):
     """the inner one runs in the threads of the outer one"""
     s = 0.0
@@ -207,7 +205,7 @@ def within_a_serial_loop(a):
     return np.sum(u * u)
 
 
-@case(vector, adjoint=1)
+@case(vector)
 def branches(x):
     s = 0.0
     for i in prange(x.shape[0]):
@@ -218,7 +216,7 @@ def branches(x):
     return s
 
 
-@case(vector, adjoint=1)
+@case(vector)
 def pairs(x):
     e = 0.0
     for i in prange(x.shape[0]):

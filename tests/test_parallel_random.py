@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jitgrad.emit.cpu import MODULES
-from jitgrad.emit.python import emit
 from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import Fn, Type, Var
 from jitgrad.ir.interp import interp
-from jitgrad.lower.schedule import schedule
 from jitgrad.ops.cond import cond
 from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.loop import loop
@@ -27,7 +24,7 @@ from jitgrad.transform.ad import jvp, vjp
 from jitgrad.transform.pipeline import finished, prepared
 
 from .constructs import PROGRAMS, VECTOR, N, Program, whole
-from .test_parallel import counted, notes, run
+from .test_parallel import counted, notes, run, written
 
 SEEDS = range(60)
 FUNCTIONS: list[Callable[[Value], Value]] = [sin, cos, tanh, lambda x: x * 0.5, lambda x: x * x]
@@ -91,7 +88,7 @@ class Writer:
 
 def agrees(fn: Fn, arguments: Callable[[int], list[Any]]) -> tuple[int, int]:
     """How many loops are shared, and how many are not."""
-    text = emit(schedule(fn), MODULES)
+    text = written(fn)
     for n in (5, 9):
         args = arguments(n)
         want = interp(fn, *args)
@@ -124,8 +121,7 @@ def test_random_loops(seed: int, mode: str) -> None:
 def test_many_of_them_are_shared() -> None:
     shared = 0
     for seed in SEEDS:
-        text = emit(schedule(finished(vjp(prepared(Writer(seed).program())))), MODULES)
-        shared += counted(text) > 0
+        shared += counted(written(finished(vjp(prepared(Writer(seed).program()))))) > 0
     assert shared > len(SEEDS) // 3
 
 
