@@ -146,7 +146,11 @@ def compiled(folder: Path) -> None:
 def certified() -> None:
     """Against differences, forward mode, second order, and the interpreter."""
     print("\nchecking it ...\n", flush=True)
-    print(certify(loss, START, HARES, LYNXES).require())
+
+    def loss_of_theta(theta):
+        return loss(theta, HARES, LYNXES)
+
+    print(certify(loss_of_theta, START).require())
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from .corpus import CASES, Case
 # Compiling is dear: `make test` compiles these (and takes them in float32), `make test-all` compiles all.
 QUICK = {
     "attention", "bound_method", "closure", "control_flow", "dataclass_of_layers", "gradient_penalty",
-    "horner", "in_place_everything", "lennard_jones_in_loops", "lu_by_hand", "mlp",
+    "horner", "in_place_everything", "lennard_jones_in_loops", "lu_by_hand", "mlp", "moving_averages", "nearest_larger",
     "newton_root", "products_with_constants", "ridge", "rosen", "softmax_cross_entropy",
 }  # fmt: skip
 BY_NAME = {c.name: c for c in CASES}

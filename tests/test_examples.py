@@ -27,7 +27,7 @@ def test_hares(tmp_path, monkeypatch, capsys):
     example = runpy.run_path(str(EXAMPLES / "hares.py"))
     example["main"]()
     out = capsys.readouterr().out
-    assert "loss: certified" in out and "CONVERGENCE" in out and "That took" in out
+    assert "loss_of_theta: certified" in out and "CONVERGENCE" in out and "That took" in out
     lines = {name: next(x for x in out.splitlines() if x.startswith(name)) for name in example["NAMES"]}
     found = [float(line[len(name) :].split()[0]) for name, line in lines.items()]
     assert found == pytest.approx(HARES, rel=2e-3)
