@@ -216,8 +216,8 @@ def one_less(z: Value, x: Value) -> Value:
 
 
 def share(x: Value, z: Value) -> Value:
-    """d max(x, z) / dx."""
-    return where(gt(x, z), 1.0, where(eq(x, z), value(0.5, x.type), 0.0))
+    """d max(x, z) / dx. By two comparisons, which the other argument shares: loops may have to remember them."""
+    return where(ge(x, z), where(ge(z, x), value(0.5, x.type), 1.0), 0.0)
 
 
 # d log(exp(x) + exp(z)) / dx = 1 / (1 + exp(z - x))
