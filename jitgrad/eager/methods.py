@@ -14,7 +14,8 @@ import numpy as np
 from . import creation, dtypes, indexing, linear, pointwise, printing, reductions, shapes
 from .autograd import backward as _backward
 from .device import CPU, checked
-from .node import now
+from .inplace import METHODS as WRITING
+from .inplace import in_place
 from .op import NUMBERS
 from .run import known
 from .tensor import Tensor, along
@@ -226,48 +227,6 @@ def method(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The method that writes the result of `f` into the tensor."""
-
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        self._check_writable()
-        since = now()
-        new = f(self, *args, **kwargs)
-        if new is NotImplemented:
-            return new
-        return self._write(fitted(self, new), since)
-
-    call.__name__ = name
-    return call
-
-
-def fitted(x: Tensor, new: Tensor) -> Tensor:
-    """A result in the dtype of the tensor that it is written into."""
-    if new.shape != x.shape:
-        raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(new.shape)}")
-    if new.dtype is not x.dtype:
-        if new.dtype.rank > x.dtype.rank:
-            raise RuntimeError(f"result type {new.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}")
-        return new.to(x.dtype)
-    return new
-
-
-def zero_(self: Tensor) -> Tensor:
-    """Write zeros."""
-    return fill_(self, 0)
-
-
-def fill_(self: Tensor, value: Any) -> Tensor:
-    """Write one value everywhere."""
-    return self._write(creation.full_like(self, value))
-
-
-def copy_(self: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
-    """Write the values of another tensor, converted and broadcast."""
-    new = source.to(self.dtype)
-    return self._write(pointwise.clone(new if new.shape == self.shape else shapes.expand(new, *self.shape)))
-
-
 def iterate(self: Tensor) -> Iterator[Tensor]:
     if not self.shape:
         raise TypeError("iteration over a 0-d tensor")
@@ -312,7 +271,7 @@ def properties() -> dict[str, Any]:
 
 def install() -> None:
     """Give the class its methods."""
-    for own in (*OWN, zero_, fill_, copy_):
+    for own in (*OWN, *WRITING):
         setattr(Tensor, own.__name__, own)
     for name, f in (*FUNCTIONS.items(), *PLAIN.items()):
         setattr(Tensor, name, method(f))

@@ -134,10 +134,31 @@ def squeeze(x: Tensor, dim: Any = None) -> Tensor:
 
 def expand(x: Tensor, *shape: Any) -> Tensor:
     """Axes of size one repeated without memory; -1: as it is."""
-    wanted = sizes(shape)
-    have = (1,) * (len(wanted) - len(x.shape)) + tuple(x.shape)
-    full = tuple(h if w == -1 else w for h, w in zip(have, wanted, strict=True))
-    return x._view(kernel(_expand, "Expand", shape=full))
+    return x._view(kernel(_expand, "Expand", shape=expanded(tuple(x.shape), sizes(shape))))
+
+
+def expanded(have: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a tensor gets, with each -1 found."""
+    new = len(wanted) - len(have)
+    if new < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(have)}}}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) must "
+            f"be greater or equal to the number of dimensions in the tensor ({len(have)})"
+        )
+    full = []
+    for k, w in enumerate(wanted):
+        h = have[k - new] if k >= new else 1
+        if w == -1 and k < new:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({w}) isn't allowed in a leading, non-existing dimension {k}"
+            )
+        if w not in (-1, h) and h != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({w}) must match the existing size ({h}) at non-singleton dimension {k}.  "
+                f"Target sizes: {list(wanted)}.  Tensor sizes: {list(have)}"
+            )
+        full.append(h if w == -1 else w)
+    return tuple(full)
 
 
 # ---- joining

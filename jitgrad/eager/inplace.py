@@ -1,0 +1,90 @@
+"""Writing in place: a result takes the place of the value of a tensor. `Tensor._write` does what that means for views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import creation, dtypes, pointwise, shapes
+from .kernel import Aval, Kernel, kernel
+from .node import now
+from .op import Op
+from .tensor import Tensor
+
+
+def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The method that writes the result of `f` into the tensor."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._check_writable()
+        since = now()
+        new = f(self, *args, **kwargs)
+        if new is NotImplemented:
+            return new
+        return self._write(fitted(self, new), since)
+
+    call.__name__ = name
+    return call
+
+
+def fitted(x: Tensor, new: Tensor) -> Tensor:
+    """A result in the dtype of the tensor that it is written into."""
+    if new.shape != x.shape:
+        raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(new.shape)}")
+    if new.dtype is not x.dtype:
+        if new.dtype.rank > x.dtype.rank:
+            raise RuntimeError(f"result type {new.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}")
+        return new.to(x.dtype)
+    return new
+
+
+def _full(x: Any, value: Any) -> Any:
+    return np.full_like(x, value)
+
+
+
+def _choose_fill(x: Aval, value: Any, name: str) -> Kernel:
+    return kernel(_full, name, (x.dtype,))
+
+
+_fill = Op("fill", _choose_fill)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one value everywhere: a number or a tensor without axes."""
+    return self._write(filled(self, value, "Fill"))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Write zeros."""
+    return self._write(filled(self, 0, "Zero"))
+
+
+def filled(x: Tensor, value: Any, name: str) -> Tensor:
+    """One value in the shape of a tensor."""
+    if isinstance(value, Tensor):
+        if value.shape:
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {len(value.shape)} dimensions."
+            )
+        return shapes.expand(value.to(x.dtype), *x.shape) if x.shape else pointwise.clone(value.to(x.dtype))
+    if isinstance(value, complex) and not x.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {x.dtype.name} without overflow")
+    if x.dtype.is_complex or (isinstance(value, float) and not x.dtype.differentiable):
+        kind = complex if x.dtype.is_complex else int if x.dtype is not dtypes.bool else bool
+        return creation.full_like(x, kind(value))
+    return _fill(x, value, name=name)
+
+
+def copy_(self: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
+    """Write the values of another tensor, converted and broadcast."""
+    source = source if isinstance(source, Tensor) else creation.as_tensor(source)
+    self._check_writable()
+    since = now()
+    new = source.to(self.dtype)
+    return self._write(pointwise.clone(new if new.shape == self.shape else shapes.expand(new, *self.shape)), since)
+
+
+METHODS = (fill_, zero_, copy_)
