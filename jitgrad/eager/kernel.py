@@ -67,15 +67,17 @@ Types = tuple[Any, ...]  # of the inputs: an Aval, or of a Python number its typ
 class Kernel:
     """A body with its options: `body(*arrays, **options)`. Make one with `kernel`, which interns.
 
-    name: of the node of the graph, as PyTorch calls it ("Add" for AddBackward0). dtypes: of the results; None: what the body
+    name: of the node of the graph, as PyTorch calls it: "Add" for AddBackward0, "Sum.1" for SumBackward1. dtypes: of the results; None: what the body
     computes in (low precision is kept if all inputs are low). saves: "result" where PyTorch keeps the result for the return
     sweep instead of the inputs. primal, wrt: of a pullback, what it is the pullback of.
     """
 
-    __slots__ = ("body", "dtypes", "name", "options", "primal", "pullbacks", "saved", "saves", "traces", "types", "wrt")
+    __slots__ = ("body", "dtypes", "label", "name", "options", "primal", "pullbacks", "saved", "saves", "traces", "types", "wrt")
 
     def __init__(self, body: Body, options: dict[str, Any], name: str, out: tuple[DType | None, ...] | None, saves: str) -> None:
-        self.body, self.options, self.name, self.dtypes, self.saves = body, options, name, out, saves
+        self.body, self.options, self.dtypes, self.saves = body, options, out, saves
+        self.name, _, number = name.partition(".")
+        self.label = f"{self.name}Backward{number or 0}"
         self.types: dict[Types, tuple[Aval, ...]] = {}
         self.traces: dict[Any, list[_Trace]] = {}
         self.pullbacks: dict[Any, Kernel] = {}
@@ -235,7 +237,7 @@ _interned: dict[Any, Kernel] = {}
 
 def kernel(body: Body, name: str = "", out: tuple[DType | None, ...] | None = None, saves: str = "", **options: Any) -> Kernel:
     """The kernel of this body with these options (hashable)."""
-    key = (body, out, tuple(options.items()))
+    key = (body, name, out, tuple(options.items()))
     found = _interned.get(key)
     if found is None:
         found = _interned[key] = Kernel(body, options, name or body.__name__.strip("_").capitalize(), out, saves)

@@ -67,7 +67,7 @@ class Node(Edge):
 
     @property
     def label(self) -> str:
-        return self.kernel.name + "Backward0"
+        return self.kernel.label
 
     def __repr__(self) -> str:
         return f"<node {self.seq} {self.kernel.name} {self.aval}{'' if self.buffer is None else ' known'}>"
@@ -108,7 +108,7 @@ class Spent(Edge):
 
     @property
     def label(self) -> str:
-        return self.kernel.name + "Backward0"
+        return self.kernel.label
 
 
 def _known() -> None:
