@@ -159,24 +159,23 @@ PULL: dict[type, Pull] = {Node: pull_node, Spent: pull_spent}  # what a gradient
 def check_versions(node: Node) -> None:
     """A value that the pullback reads must not have been overwritten since."""
     if node.kernel.saves == "result":
-        if node.stale is not None:
+        if node.age is not None and node.age.ended >= 0:
             overwritten(node)
         return
     for k, x in enumerate(node.inputs):
-        if type(x) is Node and x.stale is not None and node.seq < x.stale[2]:
+        if type(x) is Node and x.age is not None and node.seq < x.age.ended:
             types = tuple([y.aval if type(y) is Node else type(y) for y in node.inputs])
             if node.kernel.inputs_saved(types)[k]:
                 overwritten(x)
 
 
 def overwritten(node: Node) -> None:
-    assert node.stale is not None
-    storage, version, _ = node.stale
+    assert node.age is not None
     source = f", which is output 0 of {node.kernel.name}," if node.edges else ""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {storage.version}; "
-        f"expected version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
+        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {node.age.count[0]}; "
+        f"expected version {node.age.version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
         "gradient, with torch.autograd.set_detect_anomaly(True)."
     )
 

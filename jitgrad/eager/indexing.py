@@ -19,8 +19,9 @@ from .kernel import Aval, Kernel, kernel
 from .node import leaf, now
 from .op import Op
 from .run import known
-from .shapes import _index, expand
+from .shapes import expand
 from .tensor import Tensor, of_buffer
+from .views import _index
 
 FULL = ("slice", None, None, None)
 Part = Any  # of a key: a number, None, or ("slice", start, stop, step)

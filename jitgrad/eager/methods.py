@@ -18,7 +18,8 @@ from .inplace import METHODS as WRITING
 from .inplace import in_place
 from .op import NUMBERS
 from .run import known
-from .tensor import Tensor, along
+from .tensor import Tensor
+from .views import along
 
 # ---- what is under the tensor
 
@@ -40,7 +41,8 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
 def resolved_numpy(self: Tensor) -> np.ndarray:
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
-    return along(self._share().lend(), self._path)
+    s = self._share()
+    return along(s.lend(), self._path, s.aval, self._node.aval)
 
 
 def item(self: Tensor) -> Any:

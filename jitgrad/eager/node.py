@@ -42,7 +42,7 @@ class Edge:
 class Node(Edge):
     """A value: `buffer` in the storage form of its dtype if it is known, else `kernel` applied to `inputs`."""
 
-    __slots__ = ("aval", "buffer", "inputs", "kernel", "outs", "owner", "spent", "stale")
+    __slots__ = ("age", "aval", "buffer", "inputs", "kernel", "outs", "owner", "spent")
 
     aval: Aval
     buffer: np.ndarray | None
@@ -51,7 +51,7 @@ class Node(Edge):
     outs: tuple[Aval, ...]  # of all results; `aval` is the first
     owner: Any  # whose value it is: a weak reference to a tensor, or HELD (by a storage, or by several); None: nobody's
     spent: Spent | None  # after its return sweep
-    stale: tuple[Any, int, int] | None  # once overwritten: the storage it was the value of, its version, the `seq` of the write
+    age: Age | None  # of what a storage holds: since when, and until when
 
     @property
     def results(self) -> int:  # type: ignore[override]
@@ -71,6 +71,21 @@ class Node(Edge):
 
     def __repr__(self) -> str:
         return f"<node {self.seq} {self.kernel.name} {self.aval}{'' if self.buffer is None else ' known'}>"
+
+
+class Age:
+    """A version of a storage. After the write that ended it, nodes recorded before `ended` must not read its values."""
+
+    __slots__ = ("count", "ended", "version")
+
+    def __init__(self, version: int, count: list[int]) -> None:
+        self.version, self.ended, self.count = version, -1, count  # count[0]: the newest version, shared by all ages
+
+    def end(self, since: int) -> Age:
+        """A write begins the next age."""
+        self.ended = since
+        self.count[0] += 1
+        return Age(self.count[0], self.count)
 
 
 def HELD() -> bool:
@@ -121,7 +136,7 @@ MEMORY = kernel(_known, "Memory")
 def leaf(buffer: np.ndarray, aval: Aval) -> Node:
     """A node of known value."""
     n = Node()
-    n.kernel, n.inputs, n.edges, n.hooks, n.trace, n.spent, n.stale, n.owner = MEMORY, (), (), None, None, None, None, None
+    n.kernel, n.inputs, n.edges, n.hooks, n.trace, n.spent, n.age, n.owner = MEMORY, (), (), None, None, None, None, None
     n.buffer, n.aval, n.seq, n.outs = buffer, aval, _count(), (aval,)
     return n
 
@@ -130,7 +145,7 @@ def record(k: Kernel, inputs: Sequence[Any], edges: tuple[Edge | None, ...]) -> 
     """The kernel applied to nodes and Python numbers; `edges` is () where no gradient flows."""
     n = Node()
     n.kernel, n.inputs, n.edges = k, tuple(inputs), edges
-    n.hooks = n.buffer = n.trace = n.spent = n.stale = n.owner = None
+    n.hooks = n.buffer = n.trace = n.spent = n.age = n.owner = None
     n.outs = k.infer(tuple([x.aval if type(x) is Node else type(x) for x in inputs]))
     n.aval, n.seq = n.outs[0], _count()
     return n
@@ -154,7 +169,7 @@ def results(node: Node) -> tuple[Node, ...]:
 def _picked(node: Node, k: int) -> Node:
     n = Node()
     n.kernel, n.inputs = kernel(_pick, node.kernel.name, k=k), (node,)
-    n.hooks = n.buffer = n.trace = n.spent = n.stale = n.owner = None
+    n.hooks = n.buffer = n.trace = n.spent = n.age = n.owner = None
     n.aval, n.seq = node.outs[k], _count()
     n.edges = (node,) if node.edges and n.aval.dtype.differentiable else ()
     n.outs = (n.aval,)

@@ -10,55 +10,8 @@ import numpy as np
 from .kernel import Aval, Kernel, kernel
 from .op import Op, converted, result_dtype
 from .reductions import axis_of
-from .tensor import WRITES, Tensor
-
-# ---- bodies: they give views of arrays, so that writing through them reaches what they are views of
-
-
-def _reshape(x: Any, shape: tuple[int, ...]) -> Any:
-    return x.reshape(shape)
-
-
-def _permute(x: Any, axes: tuple[int, ...]) -> Any:
-    return x.transpose(axes)
-
-
-def _expand(x: Any, shape: tuple[int, ...]) -> Any:
-    return np.broadcast_to(x, shape)
-
-
-def _index(x: Any, key: tuple[Any, ...]) -> Any:
-    return x[_parts(key)]
-
-
-def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The key as NumPy takes it; with a `...`, so that a single cell is a view too."""
-    parts = tuple(slice(*k[1:]) if isinstance(k, tuple) else ... if k == "..." else k for k in key)
-    return parts if ... in parts else (*parts, ...)
-
-
-def _write_index(x: Any, new: Any, key: tuple[Any, ...]) -> Any:
-    out = x.copy()
-    out[_parts(key)] = new
-    return out
-
-
-def _write_permute(x: Any, new: Any, axes: tuple[int, ...]) -> Any:
-    return new.transpose(tuple(int(k) for k in np.argsort(axes)))
-
-
-def _write_expand(x: Any, new: Any, shape: tuple[int, ...]) -> Any:
-    raise RuntimeError(
-        "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-        "Please clone() the tensor before performing the operation."
-    )
-
-
-WRITES[_reshape] = lambda x, new, shape: new.reshape(x.shape)
-WRITES[_index] = _write_index
-WRITES[_permute] = _write_permute
-WRITES[_expand] = _write_expand
-
+from .tensor import Tensor
+from .views import _expand, _permute, _reshape
 
 def reshaped(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The shape with its -1 found."""

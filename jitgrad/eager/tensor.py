@@ -17,10 +17,11 @@ from weakref import ref
 import numpy as np
 
 from .grad_fn import grad_fn
-from .kernel import Aval, Kernel, kernel
+from .kernel import Aval, Kernel
 from .modes import modes
-from .node import HELD, Edge, Leaf, Node, leaf, record
+from .node import HELD, Age, Edge, Leaf, Node, leaf, record
 from .run import known, stored
+from .views import OVERLAP, Path, along, element_strides, layout, overlaps, put_kernel
 
 NON_LEAF_GRAD = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
@@ -30,16 +31,40 @@ NON_LEAF_GRAD = (
 )
 
 
+INFERENCE_WRITE = (
+    "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before "
+    "doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+)
+NO_GRAD_VIEW = (
+    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
+    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
+    "inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+    "tracked)."
+)
+SEVERAL = ("Split", "SplitWithSizes", "Unbind")  # views that come several at a time; PyTorch does not let them be written
+
+
+def several_views(name: str) -> str:
+    return (
+        f"Output 0 of {name}Backward0 is a view and is being modified inplace. This view is the output of a function that returns "
+        "multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace "
+        "operation by an out-of-place one."
+    )
+
+
 class Storage:
     """What tensors share. `node`: the value of the whole. `shared`: memory that NumPy may read and write at any time, then the
-    value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours."""
+    value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours. `age`: the present version, on
+    all nodes that were read from here since it began."""
 
-    __slots__ = ("_node", "aval", "lent", "shared", "version")
+    __slots__ = ("_node", "age", "aval", "lent", "shared")
 
     def __init__(self, node: Node | None, aval: Aval, shared: np.ndarray | None = None) -> None:
-        self._node, self.aval, self.version = node, aval, 0
+        self._node, self.aval, self.age = node, aval, Age(0, [0])
         if node is not None:
             node.owner = HELD
+            if node.age is None:
+                node.age = self.age
         self.shared = shared
         self.lent: Callable[[], Any] | None = None
 
@@ -52,25 +77,32 @@ class Storage:
             return False
         return True
 
-    def now(self, path: tuple[Kernel, ...], aval: Aval) -> Node | None:
+    def now(self, path: Path, aval: Aval) -> Node | None:
         """A copy of what shared memory holds at the end of the path; None where nothing is shared."""
         if self.shared is None or not self.is_shared():
             return None
-        return leaf(np.array(along(self.shared, path), order="C"), aval)
+        found = leaf(np.array(along(self.shared, path, self.aval, aval), order="C"), aval)
+        found.age = self.age
+        return found
+
+    @property
+    def version(self) -> int:
+        return self.age.version
 
     @property
     def node(self) -> Node:
         """The value of the whole."""
         return self.now((), self.aval) or self._node  # type: ignore[return-value]
 
-    def put(self, path: tuple[Kernel, ...], node: Node) -> None:
-        """Write the value at the end of the path."""
-        self.version += 1
+    def put(self, path: Path, node: Node, since: int) -> None:
+        """Write the value at the end of the path. Nodes recorded before `since` must not read the old value any more."""
+        self.age = self.age.end(since)
         if self.is_shared():
-            along(self.shared, path)[...] = known(node)
+            assert self.shared is not None
+            along(self.shared, path, self.aval, node.aval)[...] = known(node)
         else:
-            self._node = record(put_kernel(path), (self._node, node), ()) if path else node
-            self._node.owner = HELD
+            self._node = record(put_kernel(path, self.aval.dtype), (self._node, node), ()) if path else node
+            self._node.owner, self._node.age = HELD, self.age
 
     def lend(self) -> np.ndarray:
         """The memory of the whole; from now on it is shared, as long as somebody holds what is returned."""
@@ -101,30 +133,6 @@ def count_of(node: Node) -> int:
     return sys.getrefcount(node) - 3
 
 
-def put_kernel(path: tuple[Kernel, ...]) -> Kernel:
-    return kernel(_put, "CopySlices", path=path)
-
-
-def along(array: Any, path: tuple[Kernel, ...]) -> Any:
-    """The view of an array that the path leads to."""
-    for k in path:
-        array = k(array)
-    return array
-
-
-# For the body of each view: (what it is a view of, the new part, **options) -> the new whole. Views register theirs.
-WRITES: dict[Any, Callable[..., Any]] = {}
-
-
-def _put(base: Any, value: Any, path: tuple[Kernel, ...]) -> Any:
-    """The whole, with the value at the end of the path."""
-    if not path:
-        return value
-    first, rest = path[0], path[1:]
-    part = _put(first(base), value, rest) if rest else value
-    return WRITES[first.body](base, part, **first.options)
-
-
 class Tensor:
     """An array with a gradient. Methods that are operations are added by `jitgrad.eager.methods`."""
 
@@ -134,6 +142,7 @@ class Tensor:
     )  # fmt: skip
 
     __array_priority__ = 1000
+    _unrecorded = False  # of a view: made where gradients are not recorded
 
     if TYPE_CHECKING:  # what `methods.py` adds
 
@@ -155,7 +164,7 @@ class Tensor:
     _node: Node  # the value, as of version `_seen` of the storage
     _edge: Edge | None  # grad_fn
     _storage: Storage | None
-    _path: tuple[Kernel, ...]
+    _path: Path
     _base: Tensor | None  # the tensor whose gradient gets that of this view
     _leaf: Any  # of a leaf that requires a gradient: a weak reference to where it arrives
     _grad: Any
@@ -194,7 +203,7 @@ class Tensor:
         for k in path:
             node = record(k, (node,), (edge,) if edge is not None else ())
             edge = node if node.edges else None
-        self._node, self._seen, node.owner = node, s.version, HELD
+        self._node, self._seen, node.owner, node.age = node, s.version, HELD, s.age
         if base is not None:
             self._edge = edge
 
@@ -230,6 +239,9 @@ class Tensor:
         node = record(k, (self._value(),), (edge,) if edge is not None else ())
         out = Tensor(node, node if node.edges else None)
         out._storage, out._path, out._seen, out._base = s, (*self._path, k), s.version, self
+        node.age = s.age
+        if not modes.grad:
+            out._unrecorded = True
         return out
 
     def _alias(self) -> Tensor:
@@ -239,9 +251,31 @@ class Tensor:
         out._storage, out._path, out._seen = s, self._path, s.version
         return out
 
+    def _layout(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Shape, strides and offset in the storage, in elements. What is no view lies row after row."""
+        s = self._storage
+        aval = self._node.aval
+        if s is None:
+            return layout(aval, None, (), aval)
+        return layout(s.aval, None if s.shared is None else element_strides(s.shared), self._path, aval)
+
     def _check_writable(self) -> None:
-        if not modes.grad:
-            return
+        """PyTorch's rules for what may be written in place."""
+        if self._inference and not modes.inference:
+            raise RuntimeError(INFERENCE_WRITE)
+        if self._path and overlaps(self._layout()):
+            raise RuntimeError(OVERLAP)
+        if modes.grad and self.requires_grad:
+            self._check_recordable()
+
+    def _check_recordable(self) -> None:
+        """May a write be recorded for the return sweep?"""
+        if self._base is not None:
+            name = self._path[-1].name
+            if name in SEVERAL:
+                raise RuntimeError(several_views(name))
+            if self._unrecorded:
+                raise RuntimeError(NO_GRAD_VIEW)
         if self._needs and self._edge is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         base = self._base
@@ -262,15 +296,15 @@ class Tensor:
         while root._base is not None:
             root = root._base
         value, edge = new._value(), new._gradient_edge() if modes.grad else None
+        if edge is not None and self._base is not None:
+            self._check_recordable()
         path = self._path[len(root._path) :]
         if path:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
-            value = record(put_kernel(path), (root._value(), value), edges if any(e is not None for e in edges) else ())
+            value = record(put_kernel(path, root._node.aval.dtype), (root._value(), value), edges if any(e is not None for e in edges) else ())
             edge = value if value.edges else None
-        for old in (root._node, self._node):
-            old.stale = old.stale or (s, s.version, new._node.seq if since is None else since)
-        s.put(root._path, value)
-        root._node, root._seen, value.owner = value, s.version, HELD
+        s.put(root._path, value, new._node.seq if since is None else since)
+        root._node, root._seen, value.owner, value.age = value, s.version, HELD, s.age
         if modes.grad:
             root._edge = edge
         return self
@@ -378,4 +412,4 @@ def of_buffer(buffer: np.ndarray, aval: Aval) -> Tensor:
     return Tensor(leaf(buffer, aval))
 
 
-__all__ = ["Size", "Storage", "Tensor", "along", "of_buffer", "stored"]
+__all__ = ["Size", "Storage", "Tensor", "of_buffer", "stored"]
