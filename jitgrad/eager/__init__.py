@@ -12,13 +12,19 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, methods, nn, optim
+from . import autograd, methods, nn, optim, return_types
+from .activations import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .creation import *
 from .device import cuda, device
 from .dtypes import *
+from .extremes import *
+from .joining import *
 from .linear import *
+from .norms import *
 from .pointwise import *
+from .printing import *
 from .reductions import *
 from .shapes import *
 from .tensor import Size, Tensor
+from .turning import *

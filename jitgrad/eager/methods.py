@@ -11,7 +11,7 @@ from weakref import ref
 
 import numpy as np
 
-from . import creation, dtypes, indexing, linear, pointwise, printing, reductions, shapes
+from . import creation, dtypes, indexing, linear, math_methods, pointwise, printing, shape_methods, shapes
 from .autograd import backward as _backward
 from .device import CPU, checked
 from .inplace import METHODS as WRITING
@@ -64,10 +64,6 @@ def tolist(self: Tensor) -> Any:
 def numel(self: Tensor) -> int:
     """The number of elements."""
     return self._node.aval.numel
-
-
-def size(self: Tensor, dim: int | None = None) -> Any:
-    return self.shape if dim is None else self.shape[dim]
 
 
 def detach(self: Tensor) -> Tensor:
@@ -197,23 +193,12 @@ BINARY: dict[str, Callable[..., Any]] = {
     "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "matmul": linear.matmul,
 }  # fmt: skip
 COMPARE = {n: getattr(pointwise, n) for n in ("eq", "ne", "lt", "le", "gt", "ge")}
-FUNCTIONS = {
-    n: getattr(pointwise, n)
-    for n in (
-        "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin",
-        "acos", "atan", "asinh", "acosh", "atanh", "sigmoid", "erf", "erfc", "lgamma", "digamma", "neg", "sign", "floor", "ceil",
-        "round", "trunc", "square", "reciprocal", "rsqrt", "add", "sub", "mul", "div", "pow", "remainder", "fmod", "atan2",
-    )
-}  # fmt: skip
-FUNCTIONS["abs"] = pointwise.absolute
+FUNCTIONS = math_methods.BOTH
 PLAIN = {
-    **COMPARE, "sum": reductions.sum, "mean": reductions.mean, "reshape": shapes.reshape, "view": shapes.reshape,
-    "permute": shapes.permute, "transpose": shapes.transpose, "t": shapes.t, "unsqueeze": shapes.unsqueeze,
-    "squeeze": shapes.squeeze, "expand": shapes.expand, "matmul": linear.matmul, "mm": linear.matmul, "clone": pointwise.clone,
-    "maximum": pointwise.maximum, "minimum": pointwise.minimum,
+    **math_methods.PLAIN, **shape_methods.PLAIN,
 }  # fmt: skip
 OWN = (
-    _buffer, numpy, resolved_numpy, item, tolist, numel, size, detach, detach_, to, backward, register_hook,
+    _buffer, numpy, resolved_numpy, item, tolist, numel, detach, detach_, to, backward, register_hook,
     register_post_accumulate_grad_hook, retain_grad,
 )  # fmt: skip
 
@@ -232,7 +217,7 @@ def method(f: Callable[..., Any]) -> Callable[..., Any]:
 def iterate(self: Tensor) -> Iterator[Tensor]:
     if not self.shape:
         raise TypeError("iteration over a 0-d tensor")
-    return (self[k] for k in range(self.shape[0]))
+    return iter(shapes.unbind(self))
 
 
 def length(self: Tensor) -> int:
@@ -257,7 +242,8 @@ SPECIAL: dict[str, Any] = {
     "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": lambda x: float(item(x)),
     "__int__": lambda x: int(item(x)), "__index__": lambda x: int(item(x)), "__complex__": lambda x: complex(item(x)),
     "__array__": array, "__hash__": object.__hash__,
-    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__repr__": printing.text, "__pos__": lambda x: x,
+    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__repr__": printing.text, "__format__": printing.formatted,
+    "__pos__": lambda x: x,
     "__getitem__": indexing.get, "__setitem__": indexing.put,
 }  # fmt: skip
 
@@ -265,7 +251,7 @@ SPECIAL: dict[str, Any] = {
 def properties() -> dict[str, Any]:
     return {
         "data": property(detach, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
-        "device": property(lambda x: CPU), "T": property(lambda x: shapes.permute(x, *reversed(range(len(x.shape))))),
+        "device": property(lambda x: CPU), **{name: property(f) for name, f in shape_methods.PROPERTIES.items()},
         "is_cuda": property(lambda x: False), "itemsize": property(lambda x: x.dtype.itemsize),
         "nbytes": property(lambda x: x.dtype.itemsize * x.numel()), "retains_grad": property(lambda x: x._retains),
     }  # fmt: skip

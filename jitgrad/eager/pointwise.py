@@ -16,7 +16,7 @@ from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, converted, result_dtype
 
 
-def _floating(types: tuple[Any, ...]) -> dtypes.dtype:
+def floating(types: tuple[Any, ...]) -> dtypes.dtype:
     """The promoted dtype; integers become the default float."""
     d = result_dtype(types)
     return d if d.rank >= dtypes.FLOAT else dtypes.get_default_dtype()
@@ -25,7 +25,7 @@ def _floating(types: tuple[Any, ...]) -> dtypes.dtype:
 def function(name: str, body: Any, node: str = "", saves: str = "") -> Op:
     """A function of floats: integers become floats."""
     node = node or name.capitalize()
-    return Op(name, lambda *types, **options: converted(body, node, types, _floating(types), saves=saves, **options))
+    return Op(name, lambda *types, **options: converted(body, node, types, floating(types), saves=saves, **options))
 
 
 def arithmetic(name: str, body: Any, node: str = "", floating: bool = False, saves: str = "") -> Op:
@@ -34,7 +34,7 @@ def arithmetic(name: str, body: Any, node: str = "", floating: bool = False, sav
 
     def choose(*types: Any, **options: Any) -> Kernel:
         check_broadcast(types)
-        to = _floating(types) if floating else result_dtype(types)
+        to = floating(types) if floating else result_dtype(types)
         return converted(body, node, types, to, saves=saves, **options)
 
     return Op(name, choose)
@@ -162,6 +162,46 @@ reciprocal = function("reciprocal", _reciprocal, saves="result")
 rsqrt = function("rsqrt", _rsqrt, saves="result")
 clone = kept("clone", _copied)
 
+# ---- bounds
+
+
+def _clamp(x: Any, *bounds: Any, lower: bool, upper: bool) -> Any:
+    """At a bound the slope is that of x."""
+    if lower:
+        x = np.where(x < bounds[0], bounds[0], x)
+    return np.where(x > bounds[-1], bounds[-1], x) if upper else x
+
+
+def _choose_clamp(*types: Any, lower: bool, upper: bool, node: str = "") -> Kernel:
+    check_broadcast(types)
+    node = node or ("Clamp" if any(isinstance(t, Aval) for t in types[1:]) else "Clamp.1")
+    return converted(_clamp, node, types, result_dtype(types), lower=lower, upper=upper)
+
+
+_clamps = Op("clamp", _choose_clamp)
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """x within the bounds (numbers or tensors), the bound outside."""
+    if min is None:
+        if max is None:
+            raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        return _clamps(input, max, lower=False, upper=True)
+    return _clamps(input, min, lower=True, upper=False) if max is None else _clamps(input, min, max, lower=True, upper=True)
+
+
+clip = clamp
+
+
+def clamp_min(input: Any, min: Any) -> Any:
+    """x, or the bound where x is below it."""
+    return _clamps(input, min, lower=True, upper=False, node="ClampMin")
+
+
+def clamp_max(input: Any, max: Any) -> Any:
+    """x, or the bound where x is above it."""
+    return _clamps(input, max, lower=False, upper=True, node="ClampMax")
+
 # ---- conversion
 
 
@@ -176,7 +216,7 @@ def _choose_cast(t: Aval, dtype: dtypes.dtype) -> Kernel:
 cast = Op("to", _choose_cast)
 
 __all__ = [
-    "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "digamma", "div", "eq", "erf",
+    "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "clone", "cos", "cosh", "digamma", "div", "eq", "erf",
     "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "fmax", "fmin", "fmod", "ge", "gt", "hypot", "le", "lgamma",
     "log", "log10", "log1p", "log2", "logaddexp", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal",
     "remainder", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "trunc",

@@ -1,0 +1,84 @@
+"""The equation of `einsum`: reading it, and PyTorch's messages where it does not fit."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+LETTERS = string.ascii_uppercase + string.ascii_lowercase
+
+
+def parsed(args: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """(equation, operands) of either way to call: with a string, or with a list of numbers after each operand."""
+    if args and isinstance(args[0], str):
+        operands = args[1:]
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            operands = tuple(operands[0])
+        return args[0].replace(" ", ""), list(operands)
+    if len(args) < 2:
+        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+                         "subscripts list")
+    pairs = len(args) // 2
+    text = ",".join(letters(args[2 * k + 1]) for k in range(pairs))
+    if len(args) % 2:
+        text += "->" + letters(args[-1])
+    return text, [args[2 * k] for k in range(pairs)]
+
+
+def letters(subscripts: Sequence[Any]) -> str:
+    """Numbers 0 to 51 as letters."""
+    out = ""
+    for k in subscripts:
+        if k is Ellipsis:
+            out += "..."
+        elif isinstance(k, int) and 0 <= k < 52:
+            out += LETTERS[k]
+        else:
+            raise ValueError("einsum(): subscript in subscript list is not within the valid range [0, 52)")
+    return out
+
+
+def check(equation: str, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raise RuntimeError unless the equation fits the operands."""
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(shapes):
+        more = "more" if len(terms) < len(shapes) else "fewer"
+        raise RuntimeError(f"einsum(): {more} operands were provided than specified in the equation")
+    sizes: dict[str, int] = {}
+    for at, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        for place, c in axes(term, shape, at):
+            n, seen = shape[place], sizes.get(c, 1)
+            if n != seen and 1 not in (n, seen):
+                raise RuntimeError(
+                    f"einsum(): subscript {c} has size {n} for operand {at} which does not broadcast with previously seen size {seen}"
+                )
+            sizes[c] = max(n, seen)
+    out = right.replace("...", "")
+    for c in out:
+        if out.count(c) > 1:
+            raise RuntimeError(f"einsum(): output subscript {c} appears more than once in the output")
+        if c not in sizes:
+            raise RuntimeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
+
+
+def axes(term: str, shape: tuple[int, ...], at: int) -> list[tuple[int, str]]:
+    """(axis, letter) of one operand."""
+    before, dots, after = term.partition("...")
+    for c in before + after:
+        if not (c.isascii() and c.isalpha()):
+            raise RuntimeError(f"einsum(): invalid subscript given at index {term.index(c)} in the equation string, subscripts must be in [a-zA-Z]")
+    count = len(before) + len(after)
+    if (count != len(shape)) if not dots else (count > len(shape)):
+        how = "and no ellipsis was given" if not dots else "even with ellipsis"
+        raise RuntimeError(
+            f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions ({len(shape)}) "
+            f"for operand {at} {how}"
+        )
+    return [*enumerate(before), *((len(shape) - len(after) + k, c) for k, c in enumerate(after))]
+
+
+def node(equation: str) -> str:
+    """What PyTorch's last step is called, where it is one of a few common ones."""
+    return "View" if "," in equation else "Permute"
