@@ -19,11 +19,10 @@ from .kernel import Aval, Kernel, kernel
 from .node import leaf, now
 from .op import Op
 from .run import known
-from .shapes import expand
+from .shapes import FULL, expand, viewed
 from .tensor import Tensor, of_buffer
 from .views import _index
 
-FULL = ("slice", None, None, None)
 Part = Any  # of a key: a number, None, or ("slice", start, stop, step)
 ZERO_DIM = (
     "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "
@@ -84,8 +83,8 @@ def is_flag(k: Any) -> bool:
 
 
 SEQUENCE = (
-    "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] "
-    "instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either "
+    "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+    "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either "
     "in an error or a different result"
 )
 
@@ -172,7 +171,7 @@ def named(basic: Sequence[Part]) -> str:
 
 
 def basic_view(x: Tensor, basic: Sequence[Part]) -> Tensor:
-    return x._view(kernel(_index, named(basic), key=tuple(basic)))
+    return viewed(x, _index, named(basic), key=tuple(basic))
 
 
 # ---- tensors in a key
@@ -274,7 +273,7 @@ def get(x: Tensor, key: Any) -> Tensor:
     shape = x._node.aval.shape
     one = simple(key, shape)
     if one is not None:
-        return x._view(kernel(_index, "Select" if type(one) is int else "Slice", key=(one,)))
+        return viewed(x, _index, "Select" if type(one) is int else "Slice", key=(one,))
     basic, tensors = parsed(key, shape)
     if not tensors:
         return basic_view(x, basic)

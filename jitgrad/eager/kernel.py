@@ -77,7 +77,7 @@ class Kernel:
     def __init__(self, body: Body, options: dict[str, Any], name: str, out: tuple[DType | None, ...] | None, saves: str) -> None:
         self.body, self.options, self.dtypes, self.saves = body, options, out, saves
         self.name, _, number = name.partition(".")
-        self.label = f"{self.name}Backward{number or 0}"
+        self.label = name if name == "CopySlices" else f"{self.name}Backward{number or 0}"
         self.types: dict[Types, tuple[Aval, ...]] = {}
         self.traces: dict[Any, list[_Trace]] = {}
         self.pullbacks: dict[Any, Kernel] = {}

@@ -61,8 +61,10 @@ def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*parts, ...)
 
 
-def _diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
-    return np.diagonal(x, offset, axis1, axis2)
+def _diagonal(x: Any, offset: int, axis1: int, axis2: int, length: int, tail: bool) -> Any:
+    """The diagonal is the last axis, before the pairs of complex numbers (`tail`)."""
+    out = np.diagonal(x, offset, axis1, axis2)
+    return np.moveaxis(out, -1, -2) if tail else out
 
 
 def _same(x: Any) -> Any:
@@ -82,10 +84,12 @@ def cells(shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> np.n
     return grid.reshape(-1)
 
 
-def _unfold(x: Any, axis: int, size: int, step: int) -> Any:
-    count = (x.shape[axis] - size) // step + 1
-    at = np.arange(count)[:, None] * step + np.arange(size)
-    return np.moveaxis(x[(*(slice(None),) * axis, at)], axis + 1, -1)
+def _unfold(x: Any, axis: int, size: int, step: int, count: int, tail: bool) -> Any:
+    return np.moveaxis(x[(*(slice(None),) * axis, _windows(size, step, count))], axis + 1, -2 if tail else -1)
+
+
+def _windows(size: int, step: int, count: int) -> np.ndarray:
+    return np.arange(count)[:, None] * step + np.arange(size)
 
 
 # ---- writing
@@ -101,10 +105,11 @@ def _write_permute(x: Any, new: Any, axes: tuple[int, ...]) -> Any:
     return new.transpose(tuple(int(k) for k in np.argsort(axes)))
 
 
-def _write_diagonal(x: Any, new: Any, offset: int, axis1: int, axis2: int) -> Any:
+def _write_diagonal(x: Any, new: Any, offset: int, axis1: int, axis2: int, length: int, tail: bool) -> Any:
     out = np.moveaxis(x, (axis1, axis2), (0, 1)).copy()
-    at = np.arange(new.shape[-1])
-    out[at + max(-offset, 0), at + max(offset, 0)] = np.moveaxis(new, -1, 0)
+    new = np.moveaxis(new, -2 if tail else -1, 0)
+    at = np.arange(length)
+    out[at + max(-offset, 0), at + max(offset, 0)] = new
     return np.moveaxis(out, (0, 1), (axis1, axis2))
 
 
@@ -114,11 +119,9 @@ def _write_strided(x: Any, new: Any, shape: tuple[int, ...], strides: tuple[int,
     return out.reshape(x.shape)
 
 
-def _write_unfold(x: Any, new: Any, axis: int, size: int, step: int) -> Any:
+def _write_unfold(x: Any, new: Any, axis: int, size: int, step: int, count: int, tail: bool) -> Any:
     out = x.copy()
-    count = (x.shape[axis] - size) // step + 1
-    at = np.arange(count)[:, None] * step + np.arange(size)
-    out[(*(slice(None),) * axis, at)] = np.moveaxis(new, -1, axis + 1)
+    out[(*(slice(None),) * axis, _windows(size, step, count))] = np.moveaxis(new, -2 if tail else -1, axis + 1)
     return out
 
 
@@ -219,20 +222,25 @@ def _layout_index(at: Layout, key: tuple[Any, ...]) -> Layout:
     return (*sizes, *shape[axis:]), (*steps, *strides[axis:]), offset
 
 
-def _layout_diagonal(at: Layout, offset: int, axis1: int, axis2: int) -> Layout:
+def _layout_diagonal(at: Layout, offset: int, axis1: int, axis2: int, length: int, tail: bool) -> Layout:
     shape, strides, start = at
-    length = max(min(shape[axis1] + min(offset, 0), shape[axis2] - max(offset, 0)), 0)
     if length:
         start += max(-offset, 0) * strides[axis1] + max(offset, 0) * strides[axis2]
     rest = [k for k in range(len(shape)) if k not in (axis1, axis2)]
-    return (*(shape[k] for k in rest), length), (*(strides[k] for k in rest), strides[axis1] + strides[axis2]), start
+    sizes, steps = [shape[k] for k in rest], [strides[k] for k in rest]
+    end = len(rest) - tail
+    sizes.insert(end, length)
+    steps.insert(end, strides[axis1] + strides[axis2])
+    return tuple(sizes), tuple(steps), start
 
 
-def _layout_unfold(at: Layout, axis: int, size: int, step: int) -> Layout:
-    shape, strides, offset = at
-    count = (shape[axis] - size) // step + 1
-    steps = (*strides[:axis], strides[axis] * step, *strides[axis + 1 :], strides[axis])
-    return (*shape[:axis], count, *shape[axis + 1 :], size), steps, offset
+def _layout_unfold(at: Layout, axis: int, size: int, step: int, count: int, tail: bool) -> Layout:
+    shape, strides, offset = list(at[0]), list(at[1]), at[2]
+    end = len(shape) - tail
+    shape.insert(end, size)
+    strides.insert(end, strides[axis])
+    shape[axis], strides[axis] = count, strides[axis] * step
+    return tuple(shape), tuple(strides), offset
 
 
 LAYOUTS: dict[Any, Callable[..., Layout | None]] = {

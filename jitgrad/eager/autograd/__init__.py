@@ -20,7 +20,7 @@ from ..modes import (
     set_grad_enabled,
 )
 from ..node import Edge
-from ..shapes import stack
+from ..joining import stack
 from ..tensor import Tensor, of_buffer
 
 __all__ = [
