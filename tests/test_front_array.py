@@ -223,7 +223,13 @@ def masks(x: Any) -> Any:
     y = x.copy()
     y[y > 2.0] = -1.0
     y[y[:, 0] > 0] = np.arange(6.0)
-    return y
+    m = x > 1.5
+    y[m] *= 0.5
+    y[y < -0.4] += x[0, 0]
+    y[m] = np.exp(-x[m]) + 2.0 * y[m]
+    rows = x[:, 1] > 2.0
+    y[rows] -= x[rows] ** 2
+    return y, np.sum(y[m]), y[m].mean(), np.max(x[x > 0.2]), np.min(y[m] + 1.0), np.any(y[m] > 0), np.prod(x[rows])
 
 
 def index_arrays(x: Any) -> Any:

@@ -18,6 +18,7 @@ from ..errors import DTypeError, EscapedError, Unsupported, raise_at
 from ..ir.dims import DimLike
 from .context import current, here, tracing
 from .handlers import refuse_handled_arithmetic
+from .masked import Masked, call_masked
 from .names import lookup, name_of, of_ufunc, refuse
 from .size import bool_of, static_int
 from .standin import Array, Scalar, StandIn, boxed, describe, involved, unwrap, wrap
@@ -42,6 +43,8 @@ def call(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     here()
     if f in OWN:
         return OWN[f](*args, **kwargs)
+    if any(isinstance(x, Masked) for x in args):
+        return call_masked(call, f, args, kwargs)
     handler = lookup(f)
     if handler is None:
         refuse(f, got=f"a call with {_what(args, kwargs)}")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import ConcretizationError, IndexOutOfBounds, Unsupported, raise_at
+from ..errors import ConcretizationError, IndexOutOfBounds, Unsupported, Where, raise_at
 from ..ir.build import Value, apply, size
 from ..ir.core import Lit, dim_of
 from ..ir.dims import DimLike, combine, opaque
@@ -223,10 +223,11 @@ def _computed(s: slice, n: DimLike, step: int) -> Span:
     return Span(first, combine(stop, first, -1))
 
 
-def refuse_mask_read() -> None:
+def refuse_mask_read(where: Where | None = None) -> NoReturn:
     raise_at(
         ConcretizationError,
         "an array is read at a mask: how many elements that gives depends on the data",
+        where,
         wanted="a result whose shape the shapes of the arguments determine",
         got="x[mask]",
         repair="np.where(mask, x, 0.0) keeps the shape; to change elements: x[:] = np.where(mask, new, x)",

@@ -15,7 +15,8 @@ from ..ops import array, index
 from ..ops.scalar import where
 from . import promote
 from .context import current, here
-from .index import Each, Selection, refuse_mask_read, refuse_mixed_mask, selection
+from .index import Each, Selection, refuse_mixed_mask, selection
+from .masked import Masked, single
 from .size import same
 from .standin import METHODS, Array, Scalar, StandIn, boxed, describe, unwrap, wrap
 from .view import View
@@ -26,7 +27,7 @@ def getitem(a: Array, key: Any) -> Any:
     here()
     parts, copies = parts_of(key)
     if any(isinstance(k, Each) and k.value.dtype == "bool" for k in parts):
-        refuse_mask_read()
+        return Masked(Array.new(a.read()), _mask(a, parts))
     s = selection(parts, a.dims)
     view = a.view.select(s.basic)
     if view is None:
@@ -172,18 +173,12 @@ def _broadcast(v: Value, shape: tuple[DimLike, ...], a: Array) -> Value:
 
 def _set_at_mask(a: Array, parts: Sequence[Any], x: Any) -> None:
     """`a[mask] = x` with a mask of the leading axes: where(mask, x, a)."""
-    masks = [k for k in parts if isinstance(k, Each)]
-    if len(parts) != 1 and not (len(masks) == 1 and all(k is Ellipsis for k in parts[1:]) and parts[0] is masks[0]):
-        refuse_mixed_mask()
-    mask = masks[0].value
+    mask = _mask(a, parts)
     rank = mask.rank
-    if rank > len(a.dims) or not all(same(d, n) for d, n in zip(mask.shape, a.dims, strict=False)):
-        raise_at(
-            ShapeError,
-            "a mask does not fit the array",
-            wanted=f"a mask of shape {promote.shape_text(a.dims[:rank])}",
-            got=f"one of shape {promote.shape_text(mask.shape)}",
-        )
+    if isinstance(x, Masked):
+        if x.mask.atom != mask.atom:
+            single(x, x)
+        return _write_where(a, mask, promote.convert(x.whole.operand(), a._dtype()))
     v = promote.convert(promote.lift(unwrap(x)), a._dtype())
     trailing = a.dims[rank:]
     if v.rank > len(trailing) and not (v.rank == len(trailing) + 1 and promote.is_one(v.shape[0])):
@@ -196,10 +191,30 @@ def _set_at_mask(a: Array, parts: Sequence[Any], x: Any) -> None:
         )
     if v.rank > len(trailing):
         v = promote.fit(v, v.shape[1:])
-    new = promote.spread(_broadcast(v, trailing, a), a.dims)
-    spread = array.broadcast(promote.fit(mask, a.dims[:rank]), a.dims, tuple(range(rank)))
+    return _write_where(a, mask, promote.spread(_broadcast(v, trailing, a), a.dims))
+
+
+def _mask(a: Array, parts: Sequence[Any]) -> Value:
+    """The one mask among the parts of a key; it must be of the leading axes."""
+    masks = [k for k in parts if isinstance(k, Each)]
+    if len(parts) != 1 and not (len(masks) == 1 and all(k is Ellipsis for k in parts[1:]) and parts[0] is masks[0]):
+        refuse_mixed_mask()
+    mask = masks[0].value
+    rank = mask.rank
+    if rank > len(a.dims) or not all(same(d, n) for d, n in zip(mask.shape, a.dims, strict=False)):
+        raise_at(
+            ShapeError,
+            "a mask does not fit the array",
+            wanted=f"a mask of shape {promote.shape_text(a.dims[:rank])}",
+            got=f"one of shape {promote.shape_text(mask.shape)}",
+        )
+    return mask
+
+
+def _write_where(a: Array, mask: Value, new: Value) -> None:
+    on = array.broadcast(promote.fit(mask, a.dims[: mask.rank]), a.dims, tuple(range(mask.rank)))
     scope = current().scope
-    scope.write(a.box, a.view.write(scope.read(a.box), where(spread, new, a.read())))
+    scope.write(a.box, a.view.write(scope.read(a.box), where(on, new, a.read())))
 
 
 METHODS["__getitem__"] = getitem

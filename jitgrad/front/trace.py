@@ -30,7 +30,7 @@ from .guards import Guards
 from .promote import NAME_OF
 from .scope import INLINE, Box, Scope
 from .size import LOWEST
-from .standin import Array, Scalar, boxed
+from .standin import Array, Scalar, StandIn, boxed
 from .tree import TreeDef, flatten
 from .unbound import explained
 
@@ -331,6 +331,8 @@ def _result(x: Any) -> tuple[Out, Value | None]:
         return Out("array", v.dtype), v
     if isinstance(x, Scalar):
         return Out("scalar", x.value.dtype, x.weak), x.value
+    if isinstance(x, StandIn):  # elements at a mask: an operand of none but their like
+        x.operand()
     if isinstance(x, (bool, int, float, np.number, np.bool_)):
         o = promote.lift(x)
         return Out("constant", o.dtype, o.weak, x), o.value
