@@ -44,6 +44,8 @@ def find(f: FunctionType) -> Source:
     for source in candidates:
         if fingerprint(_compiled(source, code)) == fingerprint(code):
             return source
+    if code.co_filename == "<string>":  # the command's text is not the one: `exec` made it
+        _no_source(code, "no text for the file '<string>'", ELSEWHERE)
     if not candidates:
         _no_source(code, "no function of this name begins on this line of the file", _EDITED)
     # Test runners rewrite `assert`, so such a function differs from its source by right. Only its signature can tell.
