@@ -9,11 +9,13 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import dtypes
 from .dtypes import dtype
 from .kernel import Aval, Kernel, kernel
 from .modes import modes
-from .node import Node, record, results
+from .node import Node, leaf, record, results
 from .run import pending, run, settings
 from .tensor import Tensor
 
@@ -27,19 +29,22 @@ CHECK_EVERY = 256  # nodes between two looks at how many wait
 class Op:
     """`choose(*types, **options)` gives the kernel; a type is an `Aval`, or of a Python number its Python type.
 
-    several: the operation has a tuple of results.
+    several: the operation has a tuple of results. names: of the arguments, which may be given by them.
     """
 
-    __slots__ = ("choose", "known", "name", "several")
+    __slots__ = ("choose", "known", "name", "named", "names", "several")
 
-    def __init__(self, name: str, choose: Choose, several: bool = False) -> None:
-        self.name, self.choose, self.several = name, choose, several
-        self.known: dict[Any, tuple[Kernel, bool, bool]] = {}
+    def __init__(self, name: str, choose: Choose, several: bool = False, names: tuple[str, ...] = ("input", "other")) -> None:
+        self.name, self.choose, self.several, self.names = name, choose, several, names
+        self.named = frozenset((*names, "out"))
+        self.known: dict[Any, tuple[Kernel, bool, Fix | None]] = {}
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
     def __call__(self, *given: Any, **options: Any) -> Any:
+        if options and not self.named.isdisjoint(options):
+            return self._by_name(given, options)
         inputs: list[Any] = []
         types: list[Any] = []
         edges: list[Any] = []
@@ -57,9 +62,9 @@ class Op:
                 types.append(type(x))
                 edges.append(None)
         key = (*types, *options.items()) if options else tuple(types)
-        k, differentiable, floating = self.known.get(key) or self._choose(key, types, options)
-        if floating:
-            inputs = [float(x) if type(x) is int or type(x) is bool else x for x in inputs]
+        k, differentiable, fix = self.known.get(key) or self._choose(key, types, options)
+        if fix is not None:
+            inputs = [x if f is None else f(x) for x, f in zip(inputs, fix, strict=True)]
         if tracked and differentiable and modes.grad:
             node = record(k, inputs, tuple(edges))
             if modes.anomaly:
@@ -74,14 +79,62 @@ class Op:
             return tuple([Tensor(n, n if n.edges else None) for n in results(node)])
         return Tensor(node, node if node.edges else None)
 
-    def _choose(self, key: Any, types: list[Any], options: dict[str, Any]) -> tuple[Kernel, bool, bool]:
+    def _choose(self, key: Any, given: list[Any], options: dict[str, Any]) -> tuple[Kernel, bool, Fix | None]:
+        types = [t if isinstance(t, Aval) else self._number_type(t, at) for at, t in enumerate(given)]
         k = self.choose(*types, **options)
         outs = k.infer(tuple(types))
         floats = all(o.dtype.is_floating_point for o in outs)
         if floats:  # a Python integer among floats is a float: 2 * x is 2.0 * x
-            outs = k.infer(tuple(float if t in (int, bool) else t for t in types))
-        found = self.known[key] = (k, any(o.dtype.differentiable for o in outs), floats and (int in types or bool in types))
+            types = [float if t in (int, bool) else t for t in types]
+            outs = k.infer(tuple(types))
+        fix = tuple([None if g is t else FIXES[t if isinstance(t, type) else complex] for g, t in zip(given, types, strict=True)])
+        differentiable = any(o.dtype.differentiable for o in outs)
+        found = self.known[key] = (k, differentiable, fix if any(f is not None for f in fix) else None)
         return found
+
+    def _number_type(self, t: type, at: int) -> Any:
+        """What a number counts as: NumPy's as Python's, a complex one as a tensor without axes."""
+        if issubclass(t, np.generic):
+            t = type(t(0).item())
+        if t not in dtypes.RANK_OF:
+            place = f"argument '{self.names[at]}' (position {at + 1})" if at < len(self.names) else f"argument {at + 1}"
+            raise TypeError(f"{self.name}(): {place} must be Tensor, not {t.__name__}")
+        return Aval.of(dtypes.default_of(dtypes.COMPLEX), ()) if t is complex else t
+
+    def _by_name(self, given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Arguments given by name, and `out=`."""
+        out = options.pop("out", None)
+        values = list(given)
+        for name in self.names[len(given) :]:
+            if name in options:
+                values.append(options.pop(name))
+        return into(out, lambda: self(*values, **options), self.name, values)
+
+
+def into(out: Any, compute: Callable[[], Any], name: str, given: Any) -> Any:
+    """The result, written into `out` if there is one."""
+    if out is None:
+        return compute()
+    if modes.grad and any(isinstance(x, Tensor) and x.requires_grad for x in (*given, out)):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+            "requires grad."
+        )
+    result = compute()
+    if result.shape != out.shape:
+        raise RuntimeError(f"{name}(): out= has shape {list(out.shape)}, the result {list(result.shape)}; a tensor is not resized here")
+    if result.dtype.rank > out.dtype.rank:
+        raise RuntimeError(f"result type {result.dtype.legacy} can't be cast to the desired output type {out.dtype.legacy}")
+    return out._write(result.to(out.dtype))
+
+
+def complex_leaf(x: complex) -> Node:
+    aval = Aval.of(dtypes.default_of(dtypes.COMPLEX), ())
+    return leaf(np.asarray(x, aval.dtype.storage), aval)
+
+
+Fix = tuple[Any, ...]  # what is done to each number before it is recorded; None: nothing
+FIXES: dict[Any, Callable[[Any], Any]] = {float: float, int: int, bool: bool, complex: complex_leaf}
 
 
 INFERENCE = (
@@ -134,15 +187,27 @@ def check_broadcast(types: tuple[Any, ...]) -> None:
 
 def cast_all(*xs: Any, f: Any, to: tuple[Any, ...], **options: Any) -> Any:
     """The body on inputs converted to these NumPy dtypes (None: as they are)."""
-    return f(*[x if d is None else x.astype(d) for x, d in zip(xs, to, strict=True)], **options)
+    return f(*[x if d is None else cast_one(x, *d) for x, d in zip(xs, to, strict=True)], **options)
+
+
+def cast_one(x: Any, to: np.dtype, paired: bool) -> Any:
+    """Converted; a real number that becomes complex is a pair with 0."""
+    x = x.astype(to)
+    return np.stack([x, np.zeros_like(x)], axis=-1) if paired else x
 
 
 def converted(
     body: Any, name: str, types: tuple[Any, ...], to: dtype, out: dtype | None = None, saves: str = "", **options: Any
 ) -> Kernel:
     """The kernel of a body whose tensors are first converted to the dtype `to`; its result is of the dtype `out`."""
-    need = tuple(to.compute if isinstance(t, Aval) and t.dtype.compute != to.compute else None for t in types)
+    need = tuple([conversion(t.dtype, to) if isinstance(t, Aval) else None for t in types])
     outs = (out,) if out is not None else (to,)
     if any(n is not None for n in need):
         return kernel(cast_all, name, outs, saves, f=body, to=need, **options)
     return kernel(body, name, outs, saves, **options)
+
+
+def conversion(d: dtype, to: dtype) -> tuple[np.dtype, bool] | None:
+    """What `cast_one` has to do."""
+    paired = to.is_complex and not d.is_complex
+    return (to.compute, paired) if paired or d.compute != to.compute else None
