@@ -20,6 +20,7 @@ from .device import cuda, device
 from .dtypes import *
 from .extremes import *
 from .joining import *
+from .interop import *
 from .linear import *
 from .norms import *
 from .pointwise import *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from . import dtypes
 from .device import checked
 from .dtypes import dtype as DType
+from .interop import from_numpy, from_torch, is_torch
 from .kernel import Aval
-from .tensor import Storage, Tensor, of_buffer
+from .tensor import Tensor, of_buffer
 
 
 def owned(values: np.ndarray, d: DType, requires_grad: bool = False) -> Tensor:
@@ -41,6 +43,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             [3., 4.]])
     """
     checked(device)
+    data = from_torch(data.detach()) if is_torch(data) else data
     if isinstance(data, Tensor):
         return copied(data.detach(), data.dtype if dtype is None else dtypes.of(dtype), requires_grad)
     if isinstance(data, (list, tuple)):
@@ -62,12 +65,13 @@ def plain(data: Any) -> Any:
 
 
 def natural(values: np.ndarray, data: Any) -> DType:
-    """The dtype of data whose dtype was not asked for: NumPy's keep theirs, Python's numbers get the default."""
+    """The dtype of data whose dtype was not asked for: NumPy's and tensors keep theirs, Python's numbers get the default."""
     if isinstance(data, (np.ndarray, np.generic)) or values.dtype.kind in "biu":
         return dtypes.of(values.dtype)
-    if any(isinstance(x, (np.ndarray, np.generic)) for x in leaves(data)):
-        return dtypes.of(values.dtype)
-    return dtypes.default_of(dtypes.COMPLEX if values.dtype.kind == "c" else dtypes.FLOAT)
+    found = {dtypes.BY_NUMPY[x.dtype] if isinstance(x, (np.ndarray, np.generic)) else type(x) for x in leaves(data)}
+    if not found:
+        return dtypes.get_default_dtype()
+    return functools.reduce(dtypes.promote, [d if isinstance(d, DType) else dtypes.default_of(dtypes.RANK_OF[d]) for d in found])
 
 
 def leaves(data: Any) -> list[Any]:
@@ -75,8 +79,9 @@ def leaves(data: Any) -> list[Any]:
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """The data as a tensor, without a copy where that is possible (an array, or a tensor of the right dtype)."""
+    """The data as a tensor, without a copy where that is possible (an array, or a tensor, PyTorch's too, of the right dtype)."""
     checked(device)
+    data = from_torch(data) if is_torch(data) else data
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtypes.of(dtype))
     if isinstance(data, np.ndarray) and (dtype is None or dtypes.of(dtype).storage == data.dtype):
@@ -84,19 +89,12 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype)
 
 
-def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor on the memory of the array: each sees what is written to the other."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    if array.dtype not in dtypes.BY_NUMPY:
-        raise TypeError(
-            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only supported types are: float64, "
-            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and bool."
-        )
-    aval = Aval.of(dtypes.BY_NUMPY[array.dtype], array.shape)
-    out = of_buffer(array, aval)
-    out._storage = Storage(None, aval, array)
-    return out
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """The object as a tensor; copy=True: never on its memory."""
+    out = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    return out.requires_grad_() if requires_grad else out
 
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -189,6 +187,6 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return owned(np.eye(n, m), dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype), requires_grad)
 
 __all__ = [
-    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "full", "full_like", "linspace", "ones", "ones_like",
     "tensor", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -5,13 +5,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
-from . import creation, dtypes, indexing, linear, math_methods, pointwise, printing, shape_methods, shapes
+from . import (
+    creation,
+    dtypes,
+    indexing,
+    interop,
+    linear,
+    math_methods,
+    numpy_protocol,
+    pointwise,
+    printing,
+    shape_methods,
+    shapes,
+)
 from .autograd import backward as _backward
 from .device import CPU, checked
 from .inplace import METHODS as WRITING
@@ -19,7 +32,6 @@ from .inplace import in_place
 from .op import NUMBERS
 from .run import known
 from .tensor import Tensor
-from .views import along
 
 # ---- what is under the tensor
 
@@ -41,8 +53,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
 def resolved_numpy(self: Tensor) -> np.ndarray:
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
-    s = self._share()
-    return along(s.lend(), self._path, s.aval, self._node.aval)
+    return interop.memory(self)
 
 
 def item(self: Tensor) -> Any:
@@ -233,18 +244,40 @@ def truth(self: Tensor) -> bool:
     return bool(item(self))
 
 
-def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
-    out = numpy(self)
-    return out if dtype is None else out.astype(dtype, copy=False)
+TRACKED = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first."
+)
+
+
+def number(kind: type) -> Callable[[Tensor], Any]:
+    """`float(x)` and its kin."""
+
+    def convert(self: Tensor) -> Any:
+        if self.requires_grad:
+            warnings.warn(TRACKED, UserWarning, stacklevel=2)
+        return kind(item(self))
+
+    return convert
+
+
+def index(self: Tensor) -> int:
+    if self.numel() != 1 or self.dtype.rank > dtypes.INTEGER:
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(item(self))
+
+
+def contains(self: Tensor, x: Any) -> bool:
+    if not isinstance(x, Tensor) and type(x) not in NUMBERS:
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(x)}.")
+    return bool(known((self == x)._value()).any())
 
 
 SPECIAL: dict[str, Any] = {
-    "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": lambda x: float(item(x)),
-    "__int__": lambda x: int(item(x)), "__index__": lambda x: int(item(x)), "__complex__": lambda x: complex(item(x)),
-    "__array__": array, "__hash__": object.__hash__,
-    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__repr__": printing.text, "__format__": printing.formatted,
-    "__pos__": lambda x: x,
-    "__getitem__": indexing.get, "__setitem__": indexing.put,
+    "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": number(float),
+    "__int__": number(int), "__complex__": number(complex), "__index__": index, "__contains__": contains,
+    **numpy_protocol.METHODS, **interop.METHODS, "__hash__": object.__hash__,
+    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__pos__": lambda x: x,
+    "__repr__": printing.text, "__format__": printing.formatted, "__getitem__": indexing.get, "__setitem__": indexing.put,
 }  # fmt: skip
 
 

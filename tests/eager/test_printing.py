@@ -30,7 +30,7 @@ TEXTS = [
     (lambda: torch.tensor([0.1], dtype=torch.float16), "tensor([0.1000], dtype=torch.float16)"),
     (lambda: torch.tensor([0.1], dtype=torch.bfloat16), "tensor([0.1001], dtype=torch.bfloat16)"),
     (lambda: torch.tensor([1 + 2j, -1.5 - 0.25j]), "tensor([ 1.0000+2.0000j, -1.5000-0.2500j])"),
-    (lambda: torch.tensor(1 - 0j), "tensor(1.-0.j)"),
+    (lambda: torch.tensor(complex(1, -0.0)), "tensor(1.-0.j)"),
     (lambda: torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "tensor([[1., 2.],\n        [3., 4.]])"),
     (lambda: torch.zeros(2, 1, 2), "tensor([[[0., 0.]],\n\n        [[0., 0.]]])"),
     (lambda: torch.arange(1001), "tensor([   0,    1,    2,  ...,  998,  999, 1000])"),
