@@ -17,7 +17,7 @@ from weakref import ref
 import numpy as np
 
 from .grad_fn import grad_fn
-from .kernel import Aval, Kernel
+from .kernel import Aval, Kernel, kernel
 from .modes import modes
 from .node import HELD, Age, Edge, Leaf, Node, leaf, record
 from .run import known, stored
@@ -44,9 +44,9 @@ NO_GRAD_VIEW = (
 SEVERAL = ("Split", "SplitWithSizes", "Unbind")  # views that come several at a time; PyTorch does not let them be written
 
 
-def several_views(name: str) -> str:
+def several_views(name: str, place: int) -> str:
     return (
-        f"Output 0 of {name}Backward0 is a view and is being modified inplace. This view is the output of a function that returns "
+        f"Output {place} of {name} is a view and is being modified inplace. This view is the output of a function that returns "
         "multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace "
         "operation by an out-of-place one."
     )
@@ -57,10 +57,10 @@ class Storage:
     value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours. `age`: the present version, on
     all nodes that were read from here since it began."""
 
-    __slots__ = ("_node", "age", "aval", "lent", "shared")
+    __slots__ = ("_node", "age", "aval", "lent", "shared", "writes")
 
     def __init__(self, node: Node | None, aval: Aval, shared: np.ndarray | None = None) -> None:
-        self._node, self.aval, self.age = node, aval, Age(0, [0])
+        self._node, self.aval, self.age, self.writes = node, aval, Age(0, [0]), 0
         if node is not None:
             node.owner = HELD
             if node.age is None:
@@ -94,9 +94,11 @@ class Storage:
         """The value of the whole."""
         return self.now((), self.aval) or self._node  # type: ignore[return-value]
 
-    def put(self, path: Path, node: Node, since: int) -> None:
+    def put(self, path: Path, node: Node, since: int | None) -> None:
         """Write the value at the end of the path. Nodes recorded before `since` must not read the old value any more."""
-        self.age = self.age.end(since)
+        self.writes += 1
+        if since is not None:
+            self.age = self.age.end(since)
         if self.is_shared():
             assert self.shared is not None
             along(self.shared, path, self.aval, node.aval)[...] = known(node)
@@ -119,9 +121,19 @@ class Storage:
             return self.shared
         out = self.lent()
         if out is None:
-            out = self.shared.view()
+            out = np.asarray(Lent(self.shared))
             self.lent = ref(out)
         return out
+
+
+class Lent:
+    """Memory that is handed out. NumPy makes this the base of the array, so that views of the array keep the array alive (and
+    not the memory alone): as long as the array lives, somebody may write."""
+
+    __slots__ = ("__array_interface__", "memory")
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self.memory, self.__array_interface__ = memory, memory.__array_interface__
 
 
 def _gone() -> None:
@@ -143,6 +155,9 @@ class Tensor:
 
     __array_priority__ = 1000
     _unrecorded = False  # of a view: made where gradients are not recorded
+    _place = 0  # of a view that is one of several: which
+    _quiet = False  # of `x.data`: what is written here is no new version
+    _forbidden = ""  # of a result of a custom Function: why it may not be written
 
     if TYPE_CHECKING:  # what `methods.py` adds
 
@@ -190,7 +205,7 @@ class Tensor:
             node = s.now(self._path, self._node.aval)
             if node is not None:
                 return node
-        if self._seen != s.version:
+        if self._seen != s.writes:
             self._refresh(s)
         return self._node
 
@@ -201,9 +216,9 @@ class Tensor:
         if base is not None:
             node, edge, path = base._value(), base._gradient_edge(), path[len(base._path) :]
         for k in path:
-            node = record(k, (node,), (edge,) if edge is not None else ())
+            node = record(kernel(k.body, "AsStrided", k.dtypes, **k.options), (node,), (edge,) if edge is not None else ())
             edge = node if node.edges else None
-        self._node, self._seen, node.owner, node.age = node, s.version, HELD, s.age
+        self._node, self._seen, node.owner, node.age = node, s.writes, HELD, s.age
         if base is not None:
             self._edge = edge
 
@@ -213,7 +228,7 @@ class Tensor:
         return self._storage
 
     def _current_edge(self) -> Edge | None:
-        if self._storage is not None and self._base is not None and self._seen != self._storage.version:
+        if self._storage is not None and self._base is not None and self._seen != self._storage.writes:
             self._refresh(self._storage)
         return self._edge
 
@@ -238,7 +253,7 @@ class Tensor:
         edge = self._gradient_edge() if modes.grad else None
         node = record(k, (self._value(),), (edge,) if edge is not None else ())
         out = Tensor(node, node if node.edges else None)
-        out._storage, out._path, out._seen, out._base = s, (*self._path, k), s.version, self
+        out._storage, out._path, out._seen, out._base = s, (*self._path, k), s.writes, self
         node.age = s.age
         if not modes.grad:
             out._unrecorded = True
@@ -248,7 +263,7 @@ class Tensor:
         """The same memory without a gradient: detach()."""
         s = self._share()
         out = Tensor(self._value())
-        out._storage, out._path, out._seen = s, self._path, s.version
+        out._storage, out._path, out._seen = s, self._path, s.writes
         return out
 
     def _layout(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
@@ -270,10 +285,12 @@ class Tensor:
 
     def _check_recordable(self) -> None:
         """May a write be recorded for the return sweep?"""
+        if self._forbidden:
+            raise RuntimeError(self._forbidden)
         if self._base is not None:
             name = self._path[-1].name
             if name in SEVERAL:
-                raise RuntimeError(several_views(name))
+                raise RuntimeError(several_views(name, self._place))
             if self._unrecorded:
                 raise RuntimeError(NO_GRAD_VIEW)
         if self._needs and self._edge is None:
@@ -303,8 +320,8 @@ class Tensor:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
             value = record(put_kernel(path, root._node.aval.dtype), (root._value(), value), edges if any(e is not None for e in edges) else ())
             edge = value if value.edges else None
-        s.put(root._path, value, new._node.seq if since is None else since)
-        root._node, root._seen, value.owner, value.age = value, s.version, HELD, s.age
+        s.put(root._path, value, None if self._quiet else new._node.seq if since is None else since)
+        root._node, root._seen, value.owner, value.age = value, s.writes, HELD, s.age
         if modes.grad:
             root._edge = edge
         return self
@@ -312,7 +329,7 @@ class Tensor:
     def _replace(self, new: Tensor) -> None:
         """Be, from now on, on the memory of another tensor (`x.data = new`): the gradient's way stays."""
         storage = new._share()
-        self._node, self._storage, self._path, self._seen = new._value(), storage, new._path, storage.version
+        self._node, self._storage, self._path, self._seen = new._value(), storage, new._path, storage.writes
         self._base = None
 
     # ---- what PyTorch says of a tensor
