@@ -110,3 +110,11 @@ def componentwise(f: Any) -> Callable[..., Pair]:
         return f(*[z[0] for z in zs], **options), f(*[z[1] for z in zs], **options)
 
     return apply
+
+
+def converted_parts(x: Any, to: np.dtype, given: bool, wanted: bool) -> Any:
+    """Another precision, or between real and complex: the imaginary part is 0 or is dropped."""
+    if given and not wanted:
+        return x[..., 0].astype(to)
+    x = x.astype(to)
+    return x if given else np.stack([x, np.zeros_like(x)], axis=-1)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 Truth = bool  # `bool` is a dtype below
+builtin_float = float
 Convert = Callable[[np.ndarray], np.ndarray] | None
 
 
@@ -188,7 +189,59 @@ def result_type(arrays: list[dtype], zeros: list[dtype], scalars: list[int]) -> 
     assert found is not None
     return found
 
+
+# ---- limits
+
+
+class finfo:
+    """The limits of a floating point dtype: `eps`, `max`, `min`, `tiny`, `smallest_normal`, `resolution`, `bits`."""
+
+    def __init__(self, type: dtype | None = None) -> None:
+        d = get_default_dtype() if type is None else type
+        if not isinstance(d, dtype) or d.rank < FLOAT:
+            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d!r}'")
+        self.bits = 16 if d is bfloat16 else np.finfo(d.compute if d.storage != float16.storage else d.storage).bits
+        if d is bfloat16:
+            self.eps, self.tiny, self.max, self.resolution = 2.0**-7, 2.0**-126, (2 - 2.0**-7) * 2.0**127, 0.01
+        else:
+            limits = np.finfo(d.storage)
+            self.eps, self.tiny = builtin_float(limits.eps), builtin_float(limits.tiny)
+            self.max, self.resolution = builtin_float(limits.max), builtin_float(limits.resolution)
+        self.min, self.smallest_normal, self.dtype = -self.max, self.tiny, d.name
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer dtype: `max`, `min`, `bits`."""
+
+    def __init__(self, type: dtype) -> None:
+        if not isinstance(type, dtype) or type.rank != INTEGER:
+            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'")
+        limits = np.iinfo(type.storage)
+        self.bits, self.max, self.min, self.dtype = limits.bits, limits.max, limits.min, type.name
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
+
+
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """What tensors of these dtypes become together."""
+    for k, d in enumerate((type1, type2)):
+        if not isinstance(d, dtype):
+            raise TypeError(f"promote_types(): argument 'type{k + 1}' (position {k + 1}) must be torch.dtype, not {type(d).__name__}")
+    return promote(type1, type2)
+
+
+def can_cast(from_: dtype, to: dtype) -> Truth:
+    """May a result of one dtype be written into a tensor of another? Not to a lower kind: float to integer, integer to bool."""
+    return from_.rank <= to.rank
+
 __all__ = [
-    "bfloat16", "bool", "cdouble", "cfloat", "complex64", "complex128", "double", "dtype", "float16", "float32", "float64",
-    "get_default_dtype", "half", "int16", "int32", "int64", "int8", "long", "set_default_dtype", "short", "uint8",
+    "bfloat16", "bool", "can_cast", "cdouble", "cfloat", "complex64", "complex128", "double", "dtype", "finfo", "float16", "float32", "float64",
+    "get_default_dtype", "half", "iinfo", "int16", "int32", "int64", "int8", "long", "promote_types", "set_default_dtype", "short", "uint8",
 ]  # fmt: skip

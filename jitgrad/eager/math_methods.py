@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, extremes, linear, norms, pointwise, reductions
+from . import activations, comparing, extremes, linear, norms, pointwise, reductions, special
 
 Table = dict[str, Callable[..., Any]]
 
@@ -17,20 +17,37 @@ def named(module: Any, names: str) -> Table:
 BOTH: Table = {
     **named(
         pointwise,
-        """exp expm1 exp2 log log1p log2 log10 sqrt sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh sigmoid erf erfc
-        lgamma digamma neg sign floor ceil round trunc square reciprocal rsqrt add sub mul div pow remainder fmod atan2 clamp clip
-        clamp_min clamp_max floor_divide hypot xlogy""",
+        """abs absolute acos acosh add addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2
+        atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min
+        clip copysign cos cosh deg2rad digamma div divide eq erf erfc exp exp2 expm1 fix float_power floor floor_divide fmod frac
+        ge greater greater_equal gt heaviside hypot ldexp le lerp less less_equal lgamma log log10 log1p log2 logical_and
+        logical_not logical_or logical_xor logit lt mul multiply nan_to_num ne neg negative not_equal pow rad2deg reciprocal
+        remainder round rsqrt sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh true_divide trunc xlogy""",
     ),
-    **named(activations, "relu celu threshold"),
+    **named(special, "mvlgamma"),
+    **named(activations, "relu"),
     **named(linear, "addmm addmv addbmm baddbmm addr"),
     **named(reductions, "cumsum cumprod"),
-    "abs": pointwise.absolute,
-}  # fmt: skip
+}
 PLAIN: Table = {
-    **named(pointwise, "eq ne lt le gt ge maximum minimum fmax fmin logaddexp clone"),
+    **named(
+        pointwise,
+        """allclose clone equal fmax fmin isclose isfinite isinf isnan isneginf isposinf logaddexp logaddexp2 maximum minimum
+        positive signbit""",
+    ),
     **named(activations, "softmax log_softmax prelu hardshrink"),
     **named(reductions, " ".join(reductions.__all__)),
     **named(extremes, " ".join(extremes.__all__)),
     **named(norms, "norm dist"),
     **named(linear, "matmul mm mv dot bmm outer ger inner kron trace"),
+    "polygamma": lambda x, n: special.polygamma(n, x),
 }
+# The operators, by the names of their methods; `BINARY` also from the right and in place.
+BINARY: Table = {
+    "add": pointwise.plus, "sub": pointwise.minus, "mul": pointwise.mul, "truediv": pointwise.quotient, "pow": pointwise.pow,
+    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "matmul": linear.matmul, "and": pointwise.bitwise_and,
+    "or": pointwise.bitwise_or, "xor": pointwise.bitwise_xor, "lshift": pointwise.bitwise_left_shift,
+    "rshift": pointwise.bitwise_right_shift,
+}  # fmt: skip
+COMPARE: Table = named(pointwise, "eq ne lt le gt ge")
+UNARY: Table = {"neg": pointwise.neg, "abs": pointwise.abs, "invert": comparing.invert, "pos": pointwise.positive}

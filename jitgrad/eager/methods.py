@@ -20,6 +20,7 @@ from . import (
     linear,
     math_methods,
     numpy_protocol,
+    pickling,
     pointwise,
     printing,
     shape_methods,
@@ -199,11 +200,6 @@ def operand(x: Any) -> Any:
     return NotImplemented
 
 
-BINARY: dict[str, Callable[..., Any]] = {
-    "add": pointwise.add, "sub": pointwise.sub, "mul": pointwise.mul, "truediv": pointwise.div, "pow": pointwise.pow,
-    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "matmul": linear.matmul,
-}  # fmt: skip
-COMPARE = {n: getattr(pointwise, n) for n in ("eq", "ne", "lt", "le", "gt", "ge")}
 FUNCTIONS = math_methods.BOTH
 PLAIN = {
     **math_methods.PLAIN, **shape_methods.PLAIN,
@@ -275,8 +271,8 @@ def contains(self: Tensor, x: Any) -> bool:
 SPECIAL: dict[str, Any] = {
     "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": number(float),
     "__int__": number(int), "__complex__": number(complex), "__index__": index, "__contains__": contains,
-    **numpy_protocol.METHODS, **interop.METHODS, "__hash__": object.__hash__,
-    "__neg__": method(pointwise.neg), "__abs__": method(pointwise.absolute), "__pos__": lambda x: x,
+    **numpy_protocol.METHODS, **interop.METHODS, **pickling.METHODS, "__hash__": object.__hash__,
+    **{f"__{name}__": method(f) for name, f in math_methods.UNARY.items()},
     "__repr__": printing.text, "__format__": printing.formatted, "__getitem__": indexing.get, "__setitem__": indexing.put,
 }  # fmt: skip
 
@@ -298,11 +294,11 @@ def install() -> None:
         setattr(Tensor, name, method(f))
     for name, f in FUNCTIONS.items():
         setattr(Tensor, name + "_", in_place(f, name + "_"))
-    for name, f in BINARY.items():
+    for name, f in math_methods.BINARY.items():
         setattr(Tensor, f"__{name}__", operator(f))
         setattr(Tensor, f"__r{name}__", operator(f, backwards=True))
         setattr(Tensor, f"__i{name}__", in_place(operator(f), f"__i{name}__"))
-    for name, f in COMPARE.items():
+    for name, f in math_methods.COMPARE.items():
         setattr(Tensor, f"__{name}__", operator(f))
     for name, value in (*SPECIAL.items(), *properties().items()):
         setattr(Tensor, name, value)

@@ -1,7 +1,6 @@
-"""Operations cell by cell, as tables: PyTorch's name, the NumPy program, and how dtypes promote.
+"""Operations of two tensors, or of tensors and numbers, cell by cell. (All of one argument are here too, by import.)
 
-`saves="result"`: PyTorch keeps the result for the return sweep, so that overwriting it is an error and overwriting the input
-is not.
+Where two functions differ in the slope at a kink only, the body says which side the kink belongs to.
 """
 
 from __future__ import annotations
@@ -12,157 +11,292 @@ import numpy as np
 from scipy import special
 
 from . import dtypes
-from .kernel import Aval, Kernel, kernel
-from .op import Op, check_broadcast, converted, result_dtype
+from . import comparing, functions
+from .comparing import *
+from .complexes import computed, refuse_complex
+from .elementwise import INTEGERS, Choose, arithmetic, cast, clone, float_dtype, function, kept, missing
+from .functions import *
+from .kernel import Aval, Kernel
+from .op import Op, check_broadcast, result_dtype
+
+# ---- sums and products
 
 
-def floating(types: tuple[Any, ...]) -> dtypes.dtype:
-    """The promoted dtype; integers become the default float."""
-    d = result_dtype(types)
-    return d if d.rank >= dtypes.FLOAT else dtypes.get_default_dtype()
+def _plus(x: Any, z: Any, alpha: Any) -> Any:
+    return x + alpha * z
 
 
-def function(name: str, body: Any, node: str = "", saves: str = "") -> Op:
-    """A function of floats: integers become floats."""
-    node = node or name.capitalize()
-    return Op(name, lambda *types, **options: converted(body, node, types, floating(types), saves=saves, **options))
+def _minus(x: Any, z: Any, alpha: Any) -> Any:
+    return x - alpha * z
 
 
-def arithmetic(name: str, body: Any, node: str = "", floating: bool = False, saves: str = "") -> Op:
-    """An operation of two or more that broadcast, in their common dtype."""
-    node = node or name.capitalize()
-
-    def choose(*types: Any, **options: Any) -> Kernel:
-        check_broadcast(types)
-        to = floating(types) if floating else result_dtype(types)
-        return converted(body, node, types, to, saves=saves, **options)
-
-    return Op(name, choose)
+NO_MINUS = "Subtraction, the `-` operator, with {}bool tensor{} is not supported."
+NO_MINUS_REPAIR = {
+    True: NO_MINUS.format("two ", "s") + " Use the `^` or `logical_xor()` operator instead.",
+    False: NO_MINUS.format("a ", "")
+    + " If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+}
 
 
-def comparison(name: str, body: Any) -> Op:
-    """Two in their common dtype; the result is bool."""
-
-    def choose(*types: Any) -> Kernel:
-        check_broadcast(types)
-        return converted(body, name.capitalize(), types, result_dtype(types), out=dtypes.bool)
-
-    return Op(name, choose)
-
-
-def kept(name: str, body: Any, node: str = "") -> Op:
-    """A function that keeps the dtype."""
-    node = node or name.capitalize()
-    return Op(name, lambda *types, **options: kernel(body, node, (types[0].dtype,), **options))
+def _choose_sub(*types: Any) -> Kernel:
+    x, z = types[:2]
+    bools = [t.dtype is dtypes.bool if isinstance(t, Aval) else t is bool for t in (x, z)]
+    if bools[0] and bools[1] or any(b and isinstance(t, Aval) for b, t in zip(bools, (x, z), strict=True)):
+        raise RuntimeError(NO_MINUS_REPAIR[bools[0] and bools[1]])
+    check_broadcast(types)
+    node = "Sub" if isinstance(x, Aval) else "Rsub.1"
+    return computed(np.subtract if len(types) == 2 else _minus, node, types, result_dtype((x, z)))
 
 
-# ---- two arguments
+def _choose_alpha(body: Any, node: str) -> Choose:
+    def choose(x: Any, z: Any, alpha: Any) -> Kernel:
+        check_broadcast((x, z))
+        to = result_dtype((x, z))
+        rank = dtypes.RANK_OF[alpha]
+        if rank == dtypes.BOOL and to is not dtypes.bool:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        if rank >= dtypes.FLOAT and to.rank < dtypes.FLOAT:
+            raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        return computed(body, node, (x, z, alpha), to)
+
+    return choose
+
+
+plus = arithmetic("add", np.add)
+minus = Op("sub", _choose_sub)
+_add_alpha, _sub_alpha = Op("add", _choose_alpha(_plus, "Add")), Op("sub", _choose_alpha(_minus, "Sub"))
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input + alpha * other"""
+    if out is not None:
+        return plus(input, other if alpha == 1 else mul(other, alpha), out=out)
+    return plus(input, other) if type(alpha) is int and alpha == 1 else _add_alpha(input, other, alpha)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input - alpha * other"""
+    if out is not None:
+        return minus(input, other if alpha == 1 else mul(other, alpha), out=out)
+    return minus(input, other) if type(alpha) is int and alpha == 1 else _sub_alpha(input, other, alpha)
+
+
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """other - alpha * input"""
+    return sub(other, input, alpha=alpha)
+
+
+subtract = sub
+mul = multiply = arithmetic("mul", np.multiply)
+
+
+def _addcmul(x: Any, a: Any, b: Any, value: Any) -> Any:
+    return x + value * a * b
+
+
+def _addcdiv(x: Any, a: Any, b: Any, value: Any) -> Any:
+    return x + value * (a / b)
+
+
+def _lerp(x: Any, end: Any, weight: Any) -> Any:
+    """From the nearer end, so that weight 1 gives the end exactly."""
+    gap = end - x
+    return np.where(weight < 0.5, x + weight * gap, end - gap * (1.0 - weight))
+
+
+def _choose_lerp(x: Aval, end: Aval, weight: Any) -> Kernel:
+    for name, t in (("end", end), ("weight", weight)):
+        if isinstance(t, Aval) and t.dtype is not x.dtype:
+            raise RuntimeError(f"expected dtype {spoken(x)} for `{name}` but got dtype {spoken(t)}")
+    check_broadcast((x, end, weight))
+    return computed(_lerp, "Lerp.1" if isinstance(weight, Aval) else "Lerp", (x, end, weight), x.dtype)
+
+
+def spoken(t: Aval) -> str:
+    return {"float32": "float", "float64": "double", "int64": "long int"}.get(t.dtype.name, t.dtype.name)
+
+
+_addcmuls, _addcdivs = arithmetic("addcmul", _addcmul), arithmetic("addcdiv", _addcdiv)
+lerp = Op("lerp", _choose_lerp, names=("input", "end", "weight"))
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """input + value * tensor1 * tensor2"""
+    return _addcmuls(input, tensor1, tensor2, value)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """input + value * tensor1 / tensor2"""
+    if all(x.dtype.rank < dtypes.FLOAT for x in (tensor1, tensor2)):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division "
+            "of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / "
+            "tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The future "
+            "addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
+        )
+    return _addcdivs(input, tensor1, tensor2, value)
+
+
+# ---- quotients
+
+
+def _truncated(x: Any, z: Any) -> Any:
+    return np.trunc(x / z)
+
+
+def _truncated_ints(x: Any, z: Any) -> Any:
+    quotient = x // z
+    return quotient + ((quotient < 0) & (quotient * z != x))
+
+
+def _choose_quotient(x: Any, z: Any) -> Kernel:
+    check_broadcast((x, z))
+    return computed(np.divide, "Div" if isinstance(x, Aval) else "Mul", (x, z), float_dtype((x, z)))
+
+
+def _choose_truncated(x: Any, z: Any) -> Kernel:
+    check_broadcast((x, z))
+    to = result_dtype((x, z))
+    if to is dtypes.bool:
+        raise missing("div_trunc_cpu", to)
+    node = "Div.2" if isinstance(z, Aval) else "Div.3"
+    return computed(_truncated if to.rank >= dtypes.FLOAT else _truncated_ints, node, (x, z), to)
+
+
+quotient = Op("div", _choose_quotient)
+_trunc_divide = Op("div", _choose_truncated)
+_floor_divide = arithmetic("floor_divide", np.floor_divide, "FloorDivide", lacks=(dtypes.BOOL, dtypes.COMPLEX))
+_floor_mode = arithmetic("floor_divide", np.floor_divide, "Div.2", number="Div.3", lacks=(dtypes.BOOL, dtypes.COMPLEX))
+_remainder = arithmetic("remainder", np.remainder, "Remainder.1", number="Remainder", lacks=(dtypes.BOOL,))
+_fmod = arithmetic("fmod", np.fmod, "Fmod.1", number="Fmod", lacks=(dtypes.BOOL,))
+
+
+def _of_whole(f: Op) -> Any:
+    """An operation that integers have with every number but 0."""
+
+    def apply(input: Any, other: Any) -> Any:
+        if type(other) in (int, bool) and other == 0 and input.dtype.rank < dtypes.FLOAT:
+            raise RuntimeError("ZeroDivisionError")
+        return f(input, other)
+
+    apply.__name__ = f.name
+    return apply
+
+
+floor_divide, remainder, fmod = _of_whole(_floor_divide), _of_whole(_remainder), _of_whole(_fmod)
+floor_divide.__doc__ = "The quotient, rounded down. (Integers by a tensor that holds 0: 0, as in NumPy.)"
+remainder.__doc__ = "What is left of a division rounded down: it has the sign of the divisor."
+fmod.__doc__ = "What is left of a division rounded towards 0: it has the sign of the dividend."
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """input / other; rounded down ("floor") or towards 0 ("trunc"), where that is asked for."""
+    if rounding_mode is None:
+        return quotient(input, other) if out is None else quotient(input, other, out=out)
+    if rounding_mode not in ("trunc", "floor"):
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    return (_of_whole(_floor_mode) if rounding_mode == "floor" else _of_whole(_trunc_divide))(input, other)
+
+
+divide = div
+
+
+def true_divide(input: Any, other: Any) -> Any:
+    """input / other, of floats."""
+    return quotient(input, other)
+
+
+# ---- powers
 
 
 def _power(x: Any, exponent: Any) -> Any:
-    return x**exponent
+    return np.power(x, exponent)
 
 
 def _number_power(x: Any, exponent: float) -> Any:
-    return np.power(x, exponent) if not isinstance(x, (int, float)) else x**exponent
+    return np.power(x, exponent)
 
 
-add = arithmetic("add", np.add)
-sub = arithmetic("sub", np.subtract)
-mul = arithmetic("mul", np.multiply)
-div = arithmetic("div", np.divide, floating=True)
-floor_divide = arithmetic("floor_divide", np.floor_divide, "FloorDivide")
-remainder = arithmetic("remainder", np.remainder)
-fmod = arithmetic("fmod", np.fmod)
-maximum = arithmetic("maximum", np.maximum)
-minimum = arithmetic("minimum", np.minimum)
-fmax = arithmetic("fmax", np.fmax)
-fmin = arithmetic("fmin", np.fmin)
-atan2 = arithmetic("atan2", np.arctan2, floating=True)
-hypot = arithmetic("hypot", np.hypot)
-logaddexp = arithmetic("logaddexp", np.logaddexp)
-xlogy = arithmetic("xlogy", special.xlogy, floating=True)
-power = arithmetic("pow", _power, "Pow")
+def _choose_power(x: Any, z: Any) -> Kernel:
+    check_broadcast((x, z))
+    to = result_dtype((x, z))
+    if to is dtypes.bool:
+        raise missing("pow", to)
+    return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 
 
-def _choose_number_power(t: Aval, exponent: Any) -> Kernel:
-    raised = result_dtype((t, type(exponent)))
-    return converted(_number_power, "Pow", (t,), raised, exponent=exponent)
+def _choose_number_power(t: Aval, exponent: Any, double: bool = False) -> Kernel:
+    to = result_dtype((t, type(exponent)))
+    if to.rank == dtypes.INTEGER and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if double:
+        to = dtypes.complex128 if to.is_complex else dtypes.float64
+    return computed(_number_power, "Pow", (t,), to, exponent=exponent)
 
 
+power = Op("pow", _choose_power, names=("input", "exponent"))
 number_power = Op("pow", _choose_number_power)
 
 
-def pow(x: Any, exponent: Any) -> Any:
-    """x ** exponent; a number as exponent is part of the program (x ** 2 is x * x)."""
+def pow(input: Any, exponent: Any) -> Any:
+    """input ** exponent; a number as exponent is part of the program (x ** 2 is x * x)."""
     if type(exponent) in (int, float):
-        return number_power(x, exponent=exponent)
-    return power(x, exponent)
+        return number_power(input, exponent=exponent)
+    return power(input, exponent.item() if isinstance(exponent, np.generic) else exponent)
 
 
-# ---- comparisons
-
-eq = comparison("eq", np.equal)
-ne = comparison("ne", np.not_equal)
-lt = comparison("lt", np.less)
-le = comparison("le", np.less_equal)
-gt = comparison("gt", np.greater)
-ge = comparison("ge", np.greater_equal)
-
-# ---- one argument
-
-exp = function("exp", np.exp, saves="result")
-expm1 = function("expm1", np.expm1, saves="result")
-exp2 = function("exp2", np.exp2, saves="result")
-log = function("log", np.log)
-log1p = function("log1p", np.log1p)
-log2 = function("log2", np.log2)
-log10 = function("log10", np.log10)
-sqrt = function("sqrt", np.sqrt, saves="result")
-sin = function("sin", np.sin)
-cos = function("cos", np.cos)
-tan = function("tan", np.tan, saves="result")
-sinh = function("sinh", np.sinh)
-cosh = function("cosh", np.cosh)
-tanh = function("tanh", np.tanh, saves="result")
-asin = function("asin", np.arcsin)
-acos = function("acos", np.arccos)
-atan = function("atan", np.arctan)
-asinh = function("asinh", np.arcsinh)
-acosh = function("acosh", np.arccosh)
-atanh = function("atanh", np.arctanh)
-sigmoid = function("sigmoid", special.expit, saves="result")
-erf = function("erf", special.erf)
-erfc = function("erfc", special.erfc)
-lgamma = function("lgamma", special.gammaln)
-digamma = function("digamma", special.digamma)
-neg = kept("neg", np.negative)
-sign = kept("sign", np.sign, "Sign")
-floor = kept("floor", np.floor)
-ceil = kept("ceil", np.ceil)
-round = kept("round", np.round)
-trunc = kept("trunc", np.trunc)
-absolute = kept("abs", np.abs)
-square = kept("square", np.square, "Pow")
+def float_power(input: Any, exponent: Any) -> Any:
+    """input ** exponent, in double precision."""
+    if type(exponent) in (int, float):
+        return number_power(input, exponent=exponent, double=True)
+    return _float_power(input, exponent)
 
 
-def _reciprocal(x: Any) -> Any:
-    return 1.0 / x
+def _choose_float_power(x: Any, z: Any) -> Kernel:
+    check_broadcast((x, z))
+    to = dtypes.complex128 if result_dtype((x, z)).is_complex else dtypes.float64
+    return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 
 
-def _rsqrt(x: Any) -> Any:
-    return 1.0 / np.sqrt(x)
+_float_power = Op("float_power", _choose_float_power)
 
 
-def _copied(x: Any) -> Any:
-    return x.copy()
+def square(input: Any) -> Any:
+    """x * x"""
+    return number_power(input, exponent=2)
 
 
-reciprocal = function("reciprocal", _reciprocal, saves="result")
-rsqrt = function("rsqrt", _rsqrt, saves="result")
-clone = kept("clone", _copied)
+# ---- the larger, the smaller
 
-# ---- bounds
+
+def _fmax(x: Any, z: Any) -> Any:
+    """Of equal ones the first: so is the slope."""
+    return np.where((x >= z) | np.isnan(z), x, z)
+
+
+def _fmin(x: Any, z: Any) -> Any:
+    return np.where((x <= z) | np.isnan(z), x, z)
+
+
+def extreme(name: str, body: Any, whole: Any) -> Op:
+    """A choice of two: of tensors only."""
+
+    def choose(x: Any, z: Any) -> Kernel:
+        for at, t in enumerate((x, z)):
+            if not isinstance(t, Aval):
+                which = ("input", "other")[at]
+                raise TypeError(f"{name}(): argument '{which}' (position {at + 1}) must be Tensor, not {t.__name__}")
+            if t.dtype.is_complex:
+                raise RuntimeError(f"{name} not implemented for complex tensors.")
+        check_broadcast((x, z))
+        to = result_dtype((x, z))
+        return computed(body if to.rank >= dtypes.FLOAT else whole, name.capitalize(), (x, z), to)
+
+    return Op(name, choose)
+
+
+maximum, minimum = extreme("maximum", np.maximum, np.maximum), extreme("minimum", np.minimum, np.minimum)
+fmax, fmin = extreme("fmax", _fmax, np.maximum), extreme("fmin", _fmin, np.minimum)
 
 
 def _clamp(x: Any, *bounds: Any, lower: bool, upper: bool) -> Any:
@@ -174,15 +308,21 @@ def _clamp(x: Any, *bounds: Any, lower: bool, upper: bool) -> Any:
 
 def _choose_clamp(*types: Any, lower: bool, upper: bool, node: str = "") -> Kernel:
     check_broadcast(types)
+    refuse_complex("clamp", types)
     node = node or ("Clamp" if any(isinstance(t, Aval) for t in types[1:]) else "Clamp.1")
-    return converted(_clamp, node, types, result_dtype(types), lower=lower, upper=upper)
+    return computed(_clamp, node, types, result_dtype(types), lower=lower, upper=upper)
 
 
 _clamps = Op("clamp", _choose_clamp)
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
-    """x within the bounds (numbers or tensors), the bound outside."""
+    """x within the bounds (numbers or tensors), the bound outside.
+
+    >>> import jitgrad.eager as torch
+    >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     if min is None:
         if max is None:
             raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -202,23 +342,43 @@ def clamp_max(input: Any, max: Any) -> Any:
     """x, or the bound where x is above it."""
     return _clamps(input, max, lower=False, upper=True, node="ClampMax")
 
-# ---- conversion
+
+# ---- other functions of two
 
 
-def _cast(x: Any, to: Any) -> Any:
-    return x.astype(to)
+def _ldexp(x: Any, z: Any) -> Any:
+    return x * np.exp2(z)
 
 
-def _choose_cast(t: Aval, dtype: dtypes.dtype) -> Kernel:
-    return kernel(_cast, "ToCopy", (dtype,), to=dtype.compute)
+def _heaviside(x: Any, z: Any) -> Any:
+    return np.where(x == 0, z, np.where(x < 0, 0, np.where(x != x, x, 1)))
 
 
-cast = Op("to", _choose_cast)
+atan2 = arctan2 = arithmetic("atan2", np.arctan2, floating=True)
+hypot = arithmetic("hypot", np.hypot, lacks=INTEGERS)
+logaddexp = arithmetic("logaddexp", np.logaddexp, lacks=INTEGERS)
+logaddexp2 = arithmetic("logaddexp2", np.logaddexp2, lacks=INTEGERS)
+xlogy = arithmetic("xlogy", special.xlogy, floating=True)
+copysign = arithmetic("copysign", np.copysign, floating=True)
+ldexp = arithmetic("ldexp", _ldexp, floating=True)
+
+
+def _choose_heaviside(x: Aval, z: Any) -> Kernel:
+    if not isinstance(z, Aval):
+        raise TypeError(f"heaviside(): argument 'values' (position 2) must be Tensor, not {z.__name__}")
+    if x.dtype is not z.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    check_broadcast((x, z))
+    refuse_complex("heaviside", (x, z))
+    return computed(_heaviside, "Heaviside", (x, z), x.dtype)
+
+
+heaviside = Op("heaviside", _choose_heaviside, names=("input", "values"))
 
 __all__ = [
-    "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "clone", "cos", "cosh", "digamma", "div", "eq", "erf",
-    "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "fmax", "fmin", "fmod", "ge", "gt", "hypot", "le", "lgamma",
-    "log", "log10", "log1p", "log2", "logaddexp", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal",
-    "remainder", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "trunc",
-    "xlogy",
+    *comparing.__all__, *functions.__all__, "clone",
+    "add", "addcdiv", "addcmul", "arctan2", "atan2", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "div",
+    "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod", "heaviside", "hypot", "ldexp", "lerp", "logaddexp",
+    "logaddexp2", "maximum", "minimum", "mul", "multiply", "pow", "remainder", "rsub", "square", "sub", "subtract",
+    "true_divide", "xlogy",
 ]  # fmt: skip
