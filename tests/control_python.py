@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+import jitgrad
+
 from .control_programs import MATRIX, SIGNED, VECTOR, case
 
 
@@ -36,6 +38,33 @@ def kinds_of_iteration(x):
     for i in np.arange(1, len(x)):
         s = s * 0.9 + x[i - 1]
     return s
+
+
+@case(VECTOR)
+def iteration_over_computed_ranges(x):
+    n, s = len(x), 0.0
+    for i in range(n):
+        for k, j in enumerate(range(i, n)):
+            s = s * 0.9 + x[j] ** 2 * k
+        for a, b in zip(range(i, n), range(n - i)):
+            s += x[a] * x[b]
+        for j in reversed(range(i, n)):
+            s = s * 0.7 + np.sin(x[j])
+        for j in jitgrad.checkpoint(range(i, n), every=2):
+            s = s * 0.9 + x[j]
+        s += len(range(i, n))
+    return s
+
+
+@case(SIGNED)
+def masks_written_in_loops(y):
+    a, s = y.copy(), 0.0
+    for i in range(len(a)):
+        m = a > 0.1 * i
+        a[m] -= 0.2 * a[m] ** 2
+        a[a < -0.3] *= 0.5
+        s += np.sum(a[m]) + a[m].sum() * i
+    return s + np.sum(a)
 
 
 @case(MATRIX)

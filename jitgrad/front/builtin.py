@@ -87,7 +87,7 @@ def iteration(x: Any) -> Iteration | None:
         return x
     if isinstance(x, Checkpoint):
         it = iteration(x.range)
-        return it and replace(it, policy=x.policy)
+        return None if it is None else replace(it, policy=x.policy)
     if isinstance(x, builtins.range):
         return Iteration(len(x), lambda k: x.start + k * x.step, "range", x.start, x.step, x.stop)
     if isinstance(x, Array) and x.dims:
@@ -152,7 +152,7 @@ def enumerate_(x: Any, start: Any = 0) -> Any:
 def zip_(*xs: Any, strict: bool = False) -> Any:
     if not any(map(described, xs)):
         return builtins.zip(*xs, strict=strict)
-    parts = [iteration(x) or _of_sequence(x) for x in xs]
+    parts = [_of_sequence(x) if (it := iteration(x)) is None else it for x in xs]
     length = parts[0].length
     for p in parts[1:]:
         if not same(length, p.length):

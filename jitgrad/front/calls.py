@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
-from .builtin import prange
+from .builtin import Iteration, prange
 from .captured import constant
 from .context import current, here
 from .dispatch import OWN, call, call_ufunc
@@ -144,9 +144,12 @@ def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
         args = (list(args[0]), *args[1:])
     if involved(args) or involved(kwargs):
         return call_ufunc(f, "__call__", args, kwargs) if isinstance(f, np.ufunc) else call(f, args, kwargs)
+    if any(isinstance(a, Iteration) for a in args) and f in ITERATES:
+        return call(f, args, kwargs)
     return boxed_result(PLAIN.get(f, f)(*args, **kwargs))
 
 
+ITERATES = frozenset({enumerate, zip, reversed, len})  # what they make of a range of computed length is described like it
 DECIDE: tuple[Any, ...] = (all, any, max, min)  # by the values that a generator brings, which may be traced
 PLAIN: dict[Any, Any] = {  # what memory holds is no constant; which range it was is told
     np.empty: np.zeros, np.empty_like: np.zeros_like, numba.prange: prange,
