@@ -247,11 +247,17 @@ def _put_masked(x: Any, value: Any, mask: Any, after: int) -> Any:
     return np.where(mask.reshape((*mask.shape, *(1,) * after)), value, x).astype(x.dtype)
 
 
-def _choose_put(x: Aval, value: Any, *indices: Aval, places: tuple[int, ...], add: bool = False) -> Kernel:
-    return kernel(_add if add else _put, "IndexPut", (x.dtype,), places=places)
+def _choose_take(x: Aval, *indices: Aval, places: tuple[int, ...], name: str = "Index") -> Kernel:
+    return kernel(_take, name, (x.dtype,), places=places)
 
 
-take = Op("index", lambda x, *indices, places: kernel(_take, "Index", (x.dtype,), places=places))
+def _choose_put(
+    x: Aval, value: Any, *indices: Aval, places: tuple[int, ...], add: bool = False, name: str = "IndexPut"
+) -> Kernel:
+    return kernel(_add if add else _put, name, (x.dtype,), places=places)
+
+
+take = Op("index", _choose_take)
 put_at = Op("index_put", _choose_put)
 put_masked = Op("index_put", lambda x, v, m, after: kernel(_put_masked, "IndexPut", (x.dtype,), after=after))
 
@@ -312,9 +318,10 @@ def without_ones(value: Tensor, rank: int) -> Tensor:
     return value
 
 
-def put_tensors(x: Tensor, tensors: Sequence[tuple[int, Tensor]], value: Any, since: int, add: bool = False) -> Tensor:
+def put_tensors(x: Tensor, tensors: Sequence[tuple[int, Tensor]], value: Any, since: int | None, add: bool = False) -> Tensor:
     """Write (or add) the value at the indices, in place."""
     x._check_writable()
+    since = now() if since is None else since
     masked = len(tensors) == 1 and tensors[0][1].dtype in MASKS and not add and not x.dtype.is_complex
     if masked and isinstance(value, Tensor) and value.numel() == 1:
         value = value.to(x.dtype)

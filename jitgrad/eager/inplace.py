@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, dtypes, pointwise, shapes
+from . import creation, dtypes, shapes
 from .kernel import Aval, Kernel, kernel
 from .node import now
-from .op import Op
+from .op import Op, check_broadcast
 from .tensor import Tensor
 
 
@@ -54,7 +54,7 @@ _fill = Op("fill", _choose_fill)
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one value everywhere: a number or a tensor without axes."""
-    return self._write(filled(self, value, "Fill"))
+    return self._write(filled(self, value, "Fill.2"))
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def filled(x: Tensor, value: Any, name: str) -> Tensor:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {len(value.shape)} dimensions."
             )
-        return shapes.expand(value.to(x.dtype), *x.shape) if x.shape else pointwise.clone(value.to(x.dtype))
+        return _filling(value.to(x.dtype), shape=tuple(x.shape))
     if isinstance(value, complex) and not x.dtype.is_complex:
         raise RuntimeError(f"value cannot be converted to type {x.dtype.name} without overflow")
     if x.dtype.is_complex or (isinstance(value, float) and not x.dtype.differentiable):
@@ -78,13 +78,39 @@ def filled(x: Tensor, value: Any, name: str) -> Tensor:
     return _fill(x, value, name=name)
 
 
+def _broadcast(x: Any, shape: tuple[int, ...], to: Any) -> Any:
+    return np.broadcast_to(x, shape).astype(to)
+
+
+def _copied(x: Any) -> Any:
+    return x.copy()
+
+
+def _choose_copy(x: Aval, shape: tuple[int, ...], dtype: dtypes.dtype) -> Kernel:
+    if len(x.shape) > len(shape):
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(x.shape)}")
+    if dtype.is_complex or (x.dtype is dtype and x.shape == shape):
+        return kernel(_copied, "CopyBackwards", (dtype,))
+    return kernel(_broadcast, "CopyBackwards", (dtype,), shape=shape, to=dtype.compute)
+
+
+def _choose_filling(x: Aval, shape: tuple[int, ...]) -> Kernel:
+    full = (*shape, 2) if x.dtype.is_complex else shape
+    return kernel(_broadcast, "Fill.3", (x.dtype,), shape=full, to=x.dtype.compute)
+
+
+_copy, _filling = Op("copy", _choose_copy), Op("fill", _choose_filling)
+
+
 def copy_(self: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     """Write the values of another tensor, converted and broadcast."""
     source = source if isinstance(source, Tensor) else creation.as_tensor(source)
     self._check_writable()
     since = now()
-    new = source.to(self.dtype)
-    return self._write(pointwise.clone(new if new.shape == self.shape else shapes.expand(new, *self.shape)), since)
+    check_broadcast((self._node.aval, source._node.aval))
+    if self.dtype.is_complex or source.dtype.is_complex:
+        source = shapes.expand(source.to(self.dtype), *self.shape)
+    return self._write(_copy(source, shape=tuple(self.shape), dtype=self.dtype), since)
 
 
 METHODS = (fill_, zero_, copy_)

@@ -9,12 +9,12 @@ import numpy as np
 
 from . import dtypes
 from .creation import owned
+from .elementwise import clone
 from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, converted, result_dtype
-from .pointwise import clone
 from .reductions import axis_of
 from .run import known
-from .shapes import expand, reshape, sizes, sliced, transpose, unsqueeze, view
+from .shapes import expand, numbered, reshape, sizes, sliced, transpose, unsqueeze, view
 from .tensor import Size, Tensor
 
 # ---- joining
@@ -174,7 +174,7 @@ def split(x: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor,
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     ends = range(0, n, size) if size and n else [0]
-    return tuple(sliced(x, at, k, min(k + size, n), "Split") for k in ends)
+    return numbered(sliced(x, at, k, min(k + size, n), "Split") for k in ends)
 
 
 def split_with_sizes(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -189,7 +189,7 @@ def split_with_sizes(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tup
             f"got split_sizes={given}"
         )
     starts = np.cumsum([0, *given]).tolist()
-    return tuple(sliced(x, at, a, b, "SplitWithSizes") for a, b in zip(starts, starts[1:], strict=False))
+    return numbered(sliced(x, at, a, b, "SplitWithSizes") for a, b in zip(starts, starts[1:], strict=False))
 
 
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -281,7 +281,7 @@ def tile(x: Tensor, *dims: Any) -> Tensor:
 
 
 def repeat_interleave(x: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each row so often, one after the other; repeats: a number, or one for each row. Alone, `x` is the repeats: numbers of rows."""
+    """Each row so often, one after the other; repeats: a number, or one for each row. `x` alone: the numbers of the rows."""
     if repeats is None:
         return owned(np.repeat(np.arange(x.numel()), known(x._value())), dtypes.int64)
     if dim is None:
@@ -292,8 +292,8 @@ def repeat_interleave(x: Tensor, repeats: Any = None, dim: int | None = None, *,
     counts = known(repeats._value())
     if counts.ndim and counts.shape[0] not in (1, x.shape[at]):
         raise RuntimeError(
-            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.shape[0]} and input.size({at}) "
-            f"= {x.shape[at]}"
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.shape[0]} and "
+            f"input.size({at}) = {x.shape[at]}"
         )
     if counts.size == 1:
         return _interleave(x, count=int(counts.reshape(())), axis=at)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import joining, pointwise, shapes, turning
+from . import joining, masks, scatter, shapes, turning
+from .elementwise import clone
+from .inplace import in_place
 from .reductions import axis_of
 from .run import known
 from .tensor import Tensor
@@ -34,7 +36,7 @@ def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
 
 def contiguous_(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if its memory is contiguous, else a copy that is."""
-    return self if is_contiguous(self) else pointwise.clone(self)
+    return self if is_contiguous(self) else clone(self)
 
 
 def data_ptr(self: Tensor) -> int:
@@ -85,16 +87,18 @@ def same_size(x: Tensor, other: Tensor) -> bool:
     return x.shape == other.shape
 
 
-def of_dtype(d: Any) -> Any:
-    return lambda self: self.to(d)
-
-
+BOTH = {**masks.BOTH, **scatter.BOTH, "tril": turning.tril, "triu": turning.triu}
 PLAIN: dict[str, Any] = {
     **shapes.METHODS, **joining.METHODS, **turning.FUNCTIONS,
     "stride": stride, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "contiguous": contiguous_,
     "data_ptr": data_ptr, "element_size": element_size, "is_set_to": is_set_to, "_is_view": is_view, "is_shared": is_shared,
     "size": size, "is_same_size": same_size,
+    **masks.PLAIN, **scatter.PLAIN, **BOTH, **{name + "_": in_place(f, name + "_") for name, f in BOTH.items()},
     "resize_": refused("resize_", "Use x.reshape(...) or a new tensor."), "set_": refused("set_", "Use x.data = other."),
     "resize_as_": refused("resize_as_", "Use x.reshape_as(other)."),
+    **{
+        name: refused(name, f"Use x = x.{name[:-1]}(...).")
+        for name in ("t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_")
+    },
 }  # fmt: skip
 PROPERTIES = shapes.PROPERTIES

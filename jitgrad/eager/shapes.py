@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .kernel import kernel
@@ -88,7 +88,7 @@ def view(x: Tensor, *shape: Any) -> Tensor:
             [3, 4, 5]])
     """
     if len(shape) == 1 and not isinstance(shape[0], (int, Sequence)) and not hasattr(shape[0], "__index__"):
-        raise NotImplementedError("view(dtype) is not supported: tensors of other types have other memory. Use x.numpy().view(...)")
+        raise NotImplementedError("view(dtype) is not supported: use x.numpy().view(...)")
     found = reshaped(sizes(shape), x._node.aval.numel)
     if not fits(x, found):
         raise RuntimeError(VIEW)
@@ -337,7 +337,15 @@ def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not x.shape:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
     at = axis_of(dim, len(x.shape))
-    return tuple(viewed(x, _index, "Unbind", key=(*(FULL,) * at, k)) for k in range(x.shape[at]))
+    return numbered(viewed(x, _index, "Unbind", key=(*(FULL,) * at, k)) for k in range(x.shape[at]))
+
+
+def numbered(views: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Views that come several at a time; each knows its place."""
+    out = tuple(views)
+    for k, x in enumerate(out):
+        x._place = k
+    return out
 
 
 def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 
 from . import dtypes
 from .creation import owned
+from .elementwise import clone
 from .kernel import kernel
 from .op import Op
-from .pointwise import clone
 from .reductions import axis_of
 from .shapes import diagonal as diagonal_
 from .shapes import reshape, sizes, view

@@ -23,7 +23,7 @@ class Parameter(Tensor):
         source = empty(0) if data is None else data
         storage = source._share()
         super().__init__(source._value())
-        self._storage, self._path, self._seen = storage, source._path, storage.version
+        self._storage, self._path, self._seen = storage, source._path, storage.writes
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
@@ -38,5 +38,5 @@ class Buffer(Tensor):
     def __init__(self, data: Tensor, persistent: bool = True) -> None:
         storage = data._share()
         super().__init__(data._value())
-        self._storage, self._path, self._seen = storage, data._path, storage.version
+        self._storage, self._path, self._seen = storage, data._path, storage.writes
         self.persistent: Any = persistent
