@@ -211,6 +211,10 @@ class Function:
             result = program.result(program.compiled(*leaves, *captured))
         return result, Taken(program)
 
+    def with_program(self, *args: Any) -> tuple[Program, Any]:
+        """The result, and the program that gave it."""
+        return self._call(args, {}, None)
+
     def as_then(self, then: Taken, *args: Any) -> Any:
         """The result, with what a call took from outside as it was then."""
         return self(*args) if then.still() else self._call(args, {}, None, then)[1]

@@ -8,16 +8,17 @@ program with the forward part, and it has a graph of its own where `create_graph
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .kernel import Aval
 from .modes import Mode, modes
-from .node import Edge, Leaf, Node, Spent, is_pick, leaf, record, results, spend
+from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, record, results, spend
 from .pointwise import add
-from .run import known, run, settings
+from .plans import Plan, Region, plans, reached, remember
+from .run import Graph, also, graphs, known, run, settings
 from .tensor import Tensor
 
 TWICE = (
@@ -35,17 +36,73 @@ def sweep(
     retain: bool,
     create: bool,
     targets: Sequence[Edge] | None,
-    keep: Iterable[Node] = (),
+    keep: Sequence[Node] = (),
 ) -> dict[Edge, Tensor]:
     """From the roots with their gradients back. To the leaves, if `targets` is None; else what arrives at the targets.
 
     keep: values that are made known together with the gradients.
     """
-    order = reached([e for e, _ in roots])
+    region = None
+    keep = [*keep, *also()] if not create else keep
+    if not create and not modes.anomaly:
+        with graphs:
+            region = Region([(e, g._value()) for e, g in roots], targets, keep)
+            plan = None if region.key is None else plans.get(region.key)
+            given = None if plan is None else plan.given(region)
+        if plan is not None and given is not None:
+            return planned(plan, region, plan.entry(*given), targets, retain)
+    order = reached([e for e, _ in roots]) if region is None else region.order
+    grads, pulls = recorded(order, roots, create, targets)
+    if not create:
+        run_all(region, [*keep, *(g._value() for g in grads.values())], pulls, grads, targets)
+    if not retain:
+        free(order)
+    return {} if targets is None else grads
+
+
+def planned(
+    plan: Plan, region: Region, values: Sequence[Any], targets: Sequence[Edge] | None, retain: bool
+) -> dict[Edge, Tensor]:
+    """The sweep, with the values that the entry of the plan gave."""
+    caught: dict[Edge, Tensor] = {}
+    with graphs:
+        nodes = plan.settle(region, values)
+        ends = list(region.ends) if targets is None else targets
+        for (which, _), node in zip(plan.grads, nodes, strict=True):
+            if targets is None:
+                ends[which].variable._grad = Tensor(node)  # type: ignore[attr-defined]
+            else:
+                caught[ends[which]] = Tensor(node)
+        if not retain:
+            free(region.order)
+    return caught
+
+
+def run_all(
+    region: Region | None, wanted: list[Node], pulls: list[tuple[Node, Node]], grads: dict[Edge, Tensor], targets: Sequence[Edge] | None
+) -> None:
+    """Run what was recorded, and keep the plan of it."""
+    with graphs:
+        graph = Graph(wanted)
+        given = graph.given()
+        entry = graph.entry() if graph.nodes else None
+    if entry is None:
+        return
+    if region is not None and region.key is not None and len(region.order) <= settings.longest:
+        ends = region.ends if targets is None else {e: k for k, e in enumerate(targets)}
+        remember(region, graph, entry, pulls, [(ends[e], g._node) for e, g in grads.items()])
+    graph.settle(entry(*given))
+
+
+def recorded(
+    order: Sequence[Edge], roots: Sequence[tuple[Edge, Tensor]], create: bool, targets: Sequence[Edge] | None
+) -> tuple[dict[Edge, Tensor], list[tuple[Node, Node]]]:
+    """The gradients at the leaves or targets, and the recorded pullbacks with the nodes that they are of."""
     useful = None if targets is None else leading(order, set(targets))
     arrived: dict[Edge, Grads] = {}
     caught: dict[Edge, Tensor] = {}
-    touched: list[Tensor] = []
+    touched: list[Leaf] = []
+    pulls: list[tuple[Node, Node]] = []
     for edge, g in roots:
         arrive(arrived, edge, 0, g)
     with Mode(grad=create):
@@ -59,30 +116,14 @@ def sweep(
                 caught[edge] = grads[0]  # type: ignore[assignment]
             if isinstance(edge, Leaf):
                 if targets is None:
-                    touched.append(edge.variable)
+                    touched.append(edge)
                     settle(edge, grads[0], create)
                 continue
-            pass_on(arrived, edge, grads, useful)
+            pass_on(arrived, edge, grads, useful, pulls)
             if at % PART == PART - 1 and len(order) > settings.longest:
                 run([g._value() for gs in arrived.values() for g in gs if g is not None])
-    results_ = [t._grad for t in touched] + list(caught.values())
-    if not create:
-        run([*keep, *(g._value() for g in results_)])
-    if not retain:
-        free(order)
-    return caught
-
-
-def reached(roots: Iterable[Edge]) -> list[Edge]:
-    """All edges behind the roots, latest first: an edge stands behind those whose gradients it receives."""
-    found: set[Edge] = set()
-    todo = list(roots)
-    while todo:
-        e = todo.pop()
-        if e not in found:
-            found.add(e)
-            todo += [n for n in e.edges if n is not None and n not in found]
-    return sorted(found, key=lambda e: -e.seq)
+    here = {e: e.variable._grad for e in touched if e.variable._grad is not None}  # a hook may have taken it away
+    return here if targets is None else caught, pulls
 
 
 def leading(order: Sequence[Edge], ends: set[Edge]) -> set[Edge]:
@@ -102,13 +143,18 @@ def arrive(arrived: dict[Edge, Grads], edge: Edge, place: int, g: Tensor) -> Non
     grads[place] = g if old is None else add(old, g)
 
 
-def pass_on(arrived: dict[Edge, Grads], edge: Edge, grads: Grads, useful: set[Edge] | None) -> None:
+def pass_on(
+    arrived: dict[Edge, Grads], edge: Edge, grads: Grads, useful: set[Edge] | None, pulls: list[tuple[Node, Node]]
+) -> None:
     wanted = [e is not None and (useful is None or e in useful) for e in edge.edges]
     if not any(wanted):
         return
     got = PULL[type(edge)](edge, grads, wanted)
     if modes.anomaly:
         check_nan(edge, got)
+    if type(edge) is Node and not is_pick(edge.kernel):
+        made = next(g._node for g in got if g is not None)
+        pulls.append((made.inputs[0] if is_pick(made.kernel) else made, edge))
     for e, g in zip(edge.edges, got, strict=True):
         if g is not None and e is not None:
             arrive(arrived, e, edge.place, g)
@@ -153,7 +199,8 @@ def pull_spent(edge: Spent, grads: Grads, wanted: Sequence[bool]) -> Grads:
 
 
 Pull = Callable[[Any, Grads, Sequence[bool]], Grads]
-PULL: dict[type, Pull] = {Node: pull_node, Spent: pull_spent}  # what a gradient becomes, for each kind of edge
+# What a gradient becomes, for each kind of edge.
+PULL: dict[type, Pull] = {Node: pull_node, Spent: pull_spent, Part: lambda edge, grads, wanted: grads}
 
 
 def check_versions(node: Node) -> None:
@@ -171,13 +218,30 @@ def check_versions(node: Node) -> None:
 
 def overwritten(node: Node) -> None:
     assert node.age is not None
-    source = f", which is output 0 of {node.kernel.name}," if node.edges else ""
+    modified(node.aval, node.kernel.name if node.edges else None, node.age.count[0], node.age.version)
+
+
+def outdated(x: Tensor, expected: int) -> None:
+    """A tensor that was kept with its version is at another one."""
+    edge = x._current_edge()
+    modified(x._node.aval, None if edge is None else edge.label.partition("Backward")[0], x._version, expected)
+
+
+def modified(aval: Aval, source: str | None, version: int, expected: int) -> None:
+    of = f", which is output 0 of {source}," if source else ""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{node.aval.dtype.legacy}Tensor {list(node.aval.shape)}]{source} is at version {node.age.count[0]}; "
-        f"expected version {node.age.version} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
-        "gradient, with torch.autograd.set_detect_anomaly(True)."
+        f"[torch.{aval.dtype.legacy}Tensor {list(aval.shape)}]{of} is at version {version}; expected version {expected} instead. "
+        "Hint: " + HINTS[modes.anomaly]
     )
+
+
+HINTS = {
+    False: "enable anomaly detection to find the operation that failed to compute its gradient, with "
+    "torch.autograd.set_detect_anomaly(True, check_nan=False).",
+    True: "the backtrace further above shows the operation that failed to compute its gradient. The variable in question was "
+    "changed in there or anywhere later. Good luck!",
+}
 
 
 def hooked(edge: Edge, g: Tensor | None) -> Tensor | None:

@@ -108,6 +108,24 @@ class Leaf(Edge):
         self.seq = _count()
 
 
+class Part(Edge):
+    """One of several results of an edge that is no recorded operation."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, whole: Edge, place: int) -> None:
+        self.edges, self._place, self.hooks, self.trace, self.seq = (whole,), place, None, None, _count()
+
+    @property
+    def place(self) -> int:  # type: ignore[override]
+        return self._place
+
+    @property
+    def label(self) -> str:
+        assert self.edges[0] is not None
+        return self.edges[0].label
+
+
 class Spent(Edge):
     """What remains of a node after its return sweep: the shape of the graph, and the types, but no values."""
 

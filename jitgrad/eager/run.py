@@ -1,35 +1,26 @@
 """Recorded values become known: the graph behind them is run as one program.
 
 A program is found again by the structure of the graph: its kernels and how they hang together; sizes and the values of
-floats are not part of it. A structure that is seen for the first time runs primitive by primitive, without compiling
-(exploring in a notebook costs nothing); from `settings.compile_after` repetitions on it is one compiled program, fused.
-Floats are literals of the program until one of them changes; from then on that one is a parameter.
+floats are not part of it (`entry.py`).
 """
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from ..api.programs import Function
-from .kernel import Aval, Kernel
-from .node import MEMORY, Node, is_pick
+from .entry import Entry, Step, Structure, settings, stored
+from .node import MEMORY, Node
 
+entries: dict[Any, Entry] = {}
+latest = attrgetter("seq")
 
-@dataclass
-class Settings:
-    """compile_after: how often a structure runs uncompiled. longest: nodes that may wait before they are run anyhow."""
-
-    compile_after: int = 1
-    longest: int = 2000
-    programs: int = 512  # structures that are remembered
-
-
-settings = Settings()
+# Threads may share recorded values. Whoever reads the graph, or lets go of parts of it, holds this; computing goes on without.
+graphs = threading.RLock()
 
 
 def known(node: Node) -> np.ndarray:
@@ -42,9 +33,27 @@ def known(node: Node) -> np.ndarray:
 
 def run(wanted: Sequence[Node]) -> None:
     """Make these nodes known, and all between them and what is known that somebody still holds."""
-    graph = Graph(wanted)
-    if graph.nodes:
-        graph.run()
+    with graphs:
+        graph = Graph([*wanted, *also()])
+        given = graph.given() if graph.nodes else None
+    if given is not None:
+        graph.settle(graph.entry()(*given))
+
+
+_soon: list[Node] = []
+
+
+def soon(node: Node) -> None:
+    """Make this node known together with whatever is run next: what a layer remembers of its input, say, which otherwise would
+    hold on to the input for as long as nobody asks."""
+    _soon.append(node)
+
+
+def also() -> list[Node]:
+    """What has to be made known soon."""
+    found = _soon[:]
+    _soon.clear()
+    return found
 
 
 class Graph:
@@ -87,27 +96,53 @@ class Graph:
         self.places = places
         return tuple(key)
 
-    def _held(self, wanted: Sequence[Node]) -> list[int]:
+    def _held(self, wanted: Sequence[Node]) -> tuple[int, ...]:
         """The places of the nodes to keep: those wanted, and those that a tensor still holds."""
         keep = set(wanted)
-        return [at for at, node in enumerate(self.nodes) if node in keep or node.is_held()]
+        return tuple([at for at, node in enumerate(self.nodes) if node in keep or node.is_held()])
 
-    def run(self) -> None:
-        key = (self.key, tuple(self.outs))
-        entry = entries.get(key)
-        if entry is None:
+    def entry(self) -> Entry:
+        """What is remembered of this structure."""
+        key = (self.key, self.outs)
+        found = entries.get(key)
+        if found is None:
             while len(entries) >= settings.programs:
-                entries.pop(next(iter(entries)))
-            entry = entries[key] = Entry(list(self.floats))
-        entry.seen += 1
-        compiled = entry.seen > settings.compile_after
-        for at, value in zip(self.outs, entry.call(self) if compiled else interpreted(self), strict=True):
-            self.settle(self.nodes[at], value)
+                entries.pop(next(iter(entries)), None)
+            found = entries[key] = Entry(self.structure(), self.floats)
+        return found
 
-    def settle(self, node: Node, value: Any) -> None:
-        node.buffer = stored(value, node.aval)
-        if not node.edges:
-            node.kernel, node.inputs = MEMORY, ()
+    def structure(self) -> Structure:
+        steps: list[Step] = []
+        number = 0
+        for node in self.nodes:
+            inputs: list[tuple[str, Any]] = []
+            for x in node.inputs:
+                if type(x) is Node:
+                    at = self.places[x]
+                    inputs.append(("leaf", ~at) if at < 0 else ("node", at))
+                elif type(x) is float:
+                    inputs.append(("float", number))
+                    number += 1
+                else:
+                    inputs.append(("number", x))
+            steps.append((node.kernel, tuple(inputs)))
+        return Structure(tuple(steps), tuple(not n.aval.compute[1] for n in self.leaves), self.outs)
+
+    def given(self) -> tuple[tuple[Any, ...], list[np.ndarray], list[float]]:
+        """What the entry takes."""
+        return tuple([n.aval for n in self.leaves]), [loaded(n) for n in self.leaves], self.floats
+
+    def settle(self, values: Sequence[Any]) -> None:
+        with graphs:
+            for at, value in zip(self.outs, values, strict=True):
+                settle(self.nodes[at], value)
+
+
+def settle(node: Node, value: Any) -> None:
+    """The value of the node has been computed."""
+    node.buffer = stored(value, node.aval)
+    if not node.edges and node.spent is None:
+        node.kernel, node.inputs = MEMORY, ()
 
 
 def pending(wanted: Sequence[Node]) -> list[Node]:
@@ -119,14 +154,7 @@ def pending(wanted: Sequence[Node]) -> list[Node]:
         if node not in found:
             found.add(node)
             todo += [x for x in node.inputs if type(x) is Node and x.buffer is None and x not in found]
-    return sorted(found, key=lambda n: n.seq)
-
-
-def stored(value: Any, aval: Aval) -> np.ndarray:
-    """A computed value in the storage form of its dtype."""
-    d = aval.dtype
-    out = np.asarray(value) if d.store is None else d.store(np.asarray(value, d.compute))
-    return out if out.dtype == d.storage else out.astype(d.storage)
+    return sorted(found, key=latest)
 
 
 def loaded(node: Node) -> np.ndarray:
@@ -134,105 +162,3 @@ def loaded(node: Node) -> np.ndarray:
     load = node.aval.dtype.load
     assert node.buffer is not None
     return node.buffer if load is None else load(node.buffer)
-
-
-# ---- without compiling
-
-
-def interpreted(graph: Graph) -> list[Any]:
-    """The values of the nodes that are kept; the others are forgotten after their last use."""
-    last: dict[Node, int] = {}
-    for at, node in enumerate(graph.nodes):
-        for x in node.inputs:
-            if type(x) is Node:
-                last[x] = at
-    keep = {graph.nodes[at] for at in graph.outs}
-    values: dict[Node, Any] = {}
-    for at, node in enumerate(graph.nodes):
-        arrays = [_value(x, values) for x in node.inputs]
-        got = arrays[0][node.kernel.options["k"]] if is_pick(node.kernel) else node.kernel.run(arrays)
-        values[node] = got if is_pick(node.kernel) or len(node.outs) > 1 else got[0]
-        for x in node.inputs:
-            if type(x) is Node and last[x] == at and x not in keep:
-                values.pop(x, None)
-    return [values[graph.nodes[at]] for at in graph.outs]
-
-
-def _value(x: Any, values: dict[Node, Any]) -> Any:
-    if type(x) is not Node:
-        return x
-    return values[x] if x in values else loaded(x)
-
-
-# ---- compiled
-
-
-@dataclass(eq=False)
-class Entry:
-    """The programs of one structure: `function` takes the leaves, then the floats in `changing`; the others are literals."""
-
-    floats: list[float]
-    seen: int = 0
-    changing: tuple[int, ...] = ()
-    function: Function | None = field(default=None)
-
-    def call(self, graph: Graph) -> Sequence[Any]:
-        if graph.floats != self.floats:
-            self._admit(graph.floats)
-        if self.function is None:
-            replay = Replay(graph, self.floats, self.changing)
-            self.function = Function(replay, "eager", replay)
-        arrays = [loaded(n) for n in graph.leaves]
-        return self.function(*[x if x.ndim else x.reshape(1) for x in arrays], *[graph.floats[k] for k in self.changing])
-
-    def _admit(self, floats: list[float]) -> None:
-        """Floats that differ from the literals of the program become parameters."""
-        differ = tuple(k for k, (a, b) in enumerate(zip(floats, self.floats, strict=True)) if not same(a, b))
-        if not set(differ) <= set(self.changing):
-            self.changing = tuple(sorted({*self.changing, *differ}))
-            self.function = None
-
-
-def same(a: float, b: float) -> bool:
-    """Are they one literal? (nan is itself; 0.0 and -0.0 differ.)"""
-    return (a == b and math.copysign(1.0, a) == math.copysign(1.0, b)) or (a != a and b != b)
-
-
-class Replay:
-    """A recorded graph as a function of arrays, for the tracer. It holds kernels and numbers, no nodes."""
-
-    _jitgrad_trace_ = True
-    __name__ = __qualname__ = "eager"
-    __module__ = __name__
-    __doc__ = None
-
-    def __init__(self, graph: Graph, floats: Sequence[float], changing: Sequence[int]) -> None:
-        self.flat = [not n.aval.compute[1] for n in graph.leaves]
-        self.steps: list[tuple[Kernel, list[tuple[str, Any]]]] = []
-        self.outs = graph.outs
-        number = 0
-        for node in graph.nodes:
-            inputs: list[tuple[str, Any]] = []
-            for x in node.inputs:
-                if type(x) is Node:
-                    at = graph.places[x]
-                    inputs.append(("leaf", ~at) if at < 0 else ("node", at))
-                elif type(x) is float:
-                    inputs.append(("float", changing.index(number)) if number in changing else ("number", floats[number]))
-                    number += 1
-                else:
-                    inputs.append(("number", x))
-            self.steps.append((node.kernel, inputs))
-
-    def __call__(self, *given: Any) -> tuple[Any, ...]:
-        n = len(self.flat)
-        leaves = [x.reshape(()) if flat else x for x, flat in zip(given[:n], self.flat, strict=True)]
-        values: list[Any] = []
-        read = {"leaf": leaves, "float": given[n:], "node": values}
-        for k, inputs in self.steps:
-            arrays = [x if kind == "number" else read[kind][x] for kind, x in inputs]
-            values.append(k(*arrays) if not is_pick(k) else arrays[0][k.options["k"]])
-        return tuple(values[at] for at in self.outs)
-
-
-entries: dict[Any, Entry] = {}
