@@ -12,7 +12,7 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, methods, nn, optim, return_types
+from . import autograd, methods, nn, optim, return_types, viz
 from .activations import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .creation import *
@@ -26,6 +26,7 @@ from .norms import *
 from .pointwise import *
 from .printing import *
 from .reductions import *
+from .serialization import *
 from .shapes import *
 from .tensor import Size, Tensor
 from .turning import *

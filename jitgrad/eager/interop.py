@@ -114,13 +114,14 @@ def is_torch(x: Any) -> bool:
 def from_torch(source: Any) -> Tensor:
     """A tensor on the memory of a CPU tensor of PyTorch. A leaf that requires a gradient gives one that does.
 
-    Raises TypeError for what is no dense CPU tensor or of a dtype that does not exist here, RuntimeError for a result of PyTorch's
-    autograd (its graph does not cross: use `detach()`).
+    Raises TypeError for what is no dense CPU tensor or of a dtype that does not exist here, RuntimeError for a result of
+    PyTorch's autograd (its graph does not cross: use `detach()`).
     """
     if not is_torch(source):
         raise TypeError(f"from_torch takes a torch.Tensor, not {type(source).__name__}")
     if source.device.type != "cpu" or str(source.layout) != "torch.strided":
-        raise TypeError(f"from_torch takes dense tensors on the CPU, not {source.layout} on {source.device}; use .cpu(), .to_dense()")
+        found = f"{source.layout} on {source.device}"
+        raise TypeError(f"from_torch takes dense tensors on the CPU, not {found}; use .cpu() or .to_dense()")
     if not source.is_leaf:
         raise RuntimeError("the graph of PyTorch's autograd does not cross: use from_torch(tensor.detach())")
     name = str(source.dtype).partition(".")[2]

@@ -1,8 +1,8 @@
 """What NumPy asks of tensors: `__array__`, and `__array_ufunc__` for its functions cell by cell.
 
-`np.sin(tensor)` is the operation of tensors: recorded, differentiable, its result a tensor. So is what PyTorch has no name for but
-the tracer knows (`np.cbrt`, functions of `scipy.special`). What NumPy computes otherwise (`reduce`, `out=` an array, functions that
-are not cell by cell) it computes on the memory, which a tensor that requires a gradient refuses.
+`np.sin(tensor)` is the operation of tensors: recorded, differentiable, its result a tensor. So is what PyTorch has no name for
+but the tracer knows (`np.cbrt`, functions of `scipy.special`). What NumPy computes otherwise (`reduce`, `out=` an array,
+functions that are not cell by cell) it computes on the memory, which a tensor that requires a gradient refuses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .tensor import Tensor
 NAMES = {
     "absolute": "absolute", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "power": "pow",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
-    "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
-    "rint": "round", "expit": "sigmoid", "psi": "digamma", "gammaln": "lgamma",
+    "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt",
+    "greater_equal": "ge", "rint": "round", "expit": "sigmoid", "psi": "digamma", "gammaln": "lgamma",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Tensors as text, as PyTorch prints them.
 
-The cells that are shown become texts of one width each (`Style`), the texts are set in nested brackets (`bracketed`), and what else
-there is to say stands behind them (`ended`). `set_printoptions` has PyTorch's options.
+The cells that are shown become texts of one width each (`Style`), the texts are set in nested brackets (`bracketed`), and what
+else there is to say stands behind them (`ended`). `set_printoptions` has PyTorch's options.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Options:
 
 
 options = Options()
-PROFILES = {
+PROFILES: dict[str, dict[str, Any]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},

@@ -102,8 +102,14 @@ def test_format():
 
 # ---- beside PyTorch
 
-SHAPES = [(), (1,), (3,), (7,), (40,), (2, 3), (8, 7), (0,), (2, 0), (1001,), (30, 40), (2000, 1), (1, 1500), (7, 8, 20), (2, 3, 2, 2)]
-DTYPES = ["float32", "float64", "float16", "bfloat16", "complex64", "complex128", "int64", "int32", "int16", "int8", "uint8", "bool"]
+SHAPES = [
+    (), (1,), (3,), (7,), (40,), (2, 3), (8, 7), (0,), (2, 0), (1001,), (30, 40), (2000, 1), (1, 1500), (7, 8, 20), (2, 3, 2, 2),
+]  # fmt: skip
+DTYPES = "float32 float64 float16 bfloat16 complex64 complex128 int64 int32 int16 int8 uint8 bool".split()
+
+CHANGES = [
+    {}, {"precision": 2}, {"sci_mode": True}, {"sci_mode": False}, {"linewidth": 50}, {"threshold": 20, "edgeitems": 2},
+]  # fmt: skip
 
 
 def numbers(rng, shape):
@@ -136,8 +142,7 @@ def test_random_tensors_print_as_in_pytorch(dtype):
         values = sample(rng, SHAPES[k % len(SHAPES)], dtype)
         wanted = peer.tensor(values).to(getattr(peer, dtype))
         got = torch.tensor(values, dtype=getattr(torch, dtype))
-        changes = [{}, {"precision": 2}, {"sci_mode": True}, {"sci_mode": False}, {"linewidth": 50}, {"threshold": 20, "edgeitems": 2}]
-        options = changes[rng.integers(len(changes))] if k % 3 == 0 else {}
+        options = CHANGES[rng.integers(len(CHANGES))] if k % 3 == 0 else {}
         floating = got.dtype.is_floating_point and k % 2
         peer.set_printoptions(**options)
         with torch.printoptions(**options):

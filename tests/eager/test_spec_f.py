@@ -248,7 +248,7 @@ LOSSES = [  # of x = [0.5, -1, 2] against [1, 0, 0]; the last two of logits and 
 ]
 
 
-@pytest.mark.parametrize("loss, expected", LOSSES, ids=["MSE", "L1", "SmoothL1", "Huber", "CrossEntropy", "NLL", "BCE", "logits", "KLDiv"])
+@pytest.mark.parametrize("loss, expected", LOSSES, ids="MSE L1 SmoothL1 Huber CrossEntropy NLL BCE logits KLDiv".split())
 def test_F10_losses(loss, expected):
     x = leaf([0.5, -1.0, 2.0])
     value = loss(x, torch.tensor([1.0, 0.0, 0.0]))
@@ -278,8 +278,8 @@ def test_F12():
     with pytest.raises(RuntimeError) as e:
         z.sum().backward()
     assert str(e.value) == (
-        "one of the variables needed for gradient computation has been modified by an inplace operation: [torch.FloatTensor [2]], "
-        "which is output 0 of Add, is at version 1; expected version 0 instead. Hint: enable anomaly detection to find the "
+        "one of the variables needed for gradient computation has been modified by an inplace operation: [torch.FloatTensor "
+        "[2]], which is output 0 of Add, is at version 1; expected version 0 instead. Hint: enable anomaly detection to find the "
         "operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
