@@ -77,7 +77,7 @@ class Kernel:
     def __init__(self, body: Body, options: dict[str, Any], name: str, out: tuple[DType | None, ...] | None, saves: str) -> None:
         self.body, self.options, self.dtypes, self.saves = body, options, out, saves
         self.name, _, number = name.partition(".")
-        self.label = name if name == "CopySlices" else f"{self.name}Backward{number or 0}"
+        self.label = name if name in ("CopySlices", "CopyBackwards") else f"{self.name}Backward{number or 0}"
         self.types: dict[Types, tuple[Aval, ...]] = {}
         self.traces: dict[Any, list[_Trace]] = {}
         self.pullbacks: dict[Any, Kernel] = {}
@@ -101,7 +101,7 @@ class Kernel:
 
     def _infer(self, types: Types) -> tuple[Aval, ...]:
         if self.primal is not None:
-            return tuple(types[k] for k in self.wrt)
+            return self.body.types(types)  # type: ignore[attr-defined]
         low = _low(types)
         examples = [_example(t) for t in types]
         results = self.trace(examples).results(examples)
@@ -132,6 +132,14 @@ class Kernel:
         found = self.pullbacks.get((wrt, given))
         if found is None:
             found = self.pullbacks[wrt, given] = Kernel(_Pull(self, wrt, given), {}, self.name + "Backward", None, "")
+            found.primal, found.wrt = self, wrt
+        return found
+
+    def pushforward(self, wrt: tuple[int, ...]) -> Kernel:
+        """(inputs, tangents of the inputs `wrt`) -> tangents of the results that can have one"""
+        found = self.pullbacks.get(wrt)
+        if found is None:
+            found = self.pullbacks[wrt] = Kernel(_Push(self, wrt), {}, self.name + "Forward", None, "")
             found.primal, found.wrt = self, wrt
         return found
 
@@ -180,6 +188,9 @@ class _Pull:
     def __init__(self, primal: Kernel, wrt: tuple[int, ...], given: tuple[bool, ...]) -> None:
         self.primal, self.wrt, self.given = primal, wrt, given
 
+    def types(self, types: Types) -> tuple[Aval, ...]:
+        return tuple(types[k] for k in self.wrt)
+
     def __call__(self, *arrays: Any) -> Any:
         n = len(arrays) - sum(self.given)
         xs, gs = arrays[:n], iter(arrays[n:])
@@ -194,6 +205,28 @@ class _Pull:
         bars = [next(gs) if g else None for g in self.given]
         _, pull = derive.Forward(_Plain(varied))(*within)
         out = tuple(pull(tuple(bars) if len(bars) > 1 else bars[0]))
+        return out if len(out) > 1 else out[0]
+
+
+class _Push:
+    """The body of a pushforward."""
+
+    def __init__(self, primal: Kernel, wrt: tuple[int, ...]) -> None:
+        self.primal, self.wrt = primal, wrt
+
+    def types(self, types: Types) -> tuple[Aval, ...]:
+        outs = self.primal.infer(types[: len(types) - len(self.wrt)])
+        return tuple(o for o in outs if o.dtype.differentiable)
+
+    def __call__(self, *arrays: Any) -> Any:
+        n = len(arrays) - len(self.wrt)
+        dots: list[Any] = [None] * n
+        for k, dot in zip(self.wrt, arrays[n:], strict=True):
+            dots[k] = dot
+        moved = derive.Tangent(_Plain(self.primal))(arrays[:n], tuple(dots))[1]
+        if not isinstance(moved, tuple):
+            return moved
+        out = tuple(t for t in moved if t is not None)
         return out if len(out) > 1 else out[0]
 
 
