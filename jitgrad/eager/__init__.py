@@ -22,10 +22,12 @@ from .extremes import *
 from .joining import *
 from .interop import *
 from .linear import *
+from .masks import *
 from .norms import *
 from .pointwise import *
 from .printing import *
 from .reductions import *
+from .scatter import *
 from .serialization import *
 from .shapes import *
 from .tensor import Size, Tensor
