@@ -18,9 +18,11 @@ from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference
 from .creation import *
 from .device import cuda, device
 from .dtypes import *
+from .dtypes import float32 as float
+from .dtypes import int32 as int
 from .extremes import *
-from .joining import *
 from .interop import *
+from .joining import *
 from .linear import *
 from .masks import *
 from .norms import *

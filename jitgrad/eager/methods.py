@@ -241,7 +241,8 @@ def truth(self: Tensor) -> bool:
 
 
 TRACKED = (
-    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first."
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
 )
 
 
@@ -277,18 +278,27 @@ SPECIAL: dict[str, Any] = {
 }  # fmt: skip
 
 
+def creator(self: Tensor) -> Any:
+    raise AttributeError("'Tensor' object has no attribute 'creator': it is called .grad_fn", name="creator", obj=self)
+
+
+def is_inference(self: Tensor) -> bool:
+    """Was it made in inference mode?"""
+    return self._inference
+
+
 def properties() -> dict[str, Any]:
     return {
         "data": property(detach, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
         "device": property(lambda x: CPU), **{name: property(f) for name, f in shape_methods.PROPERTIES.items()},
-        "is_cuda": property(lambda x: False), "itemsize": property(lambda x: x.dtype.itemsize),
+        "is_cuda": property(lambda x: False), "creator": property(creator), "itemsize": property(lambda x: x.dtype.itemsize),
         "nbytes": property(lambda x: x.dtype.itemsize * x.numel()), "retains_grad": property(lambda x: x._retains),
     }  # fmt: skip
 
 
 def install() -> None:
     """Give the class its methods."""
-    for own in (*OWN, *WRITING):
+    for own in (*OWN, *WRITING, is_inference):
         setattr(Tensor, own.__name__, own)
     for name, f in (*FUNCTIONS.items(), *PLAIN.items()):
         setattr(Tensor, name, method(f))
