@@ -19,7 +19,7 @@ from .kernel import Aval, Kernel, kernel
 from .node import leaf, now
 from .op import Op
 from .run import known
-from .shapes import FULL, expand, viewed
+from .shapes import FULL, expand, expanded, viewed
 from .tensor import Tensor, of_buffer
 from .views import _index
 
@@ -84,8 +84,8 @@ def is_flag(k: Any) -> bool:
 
 SEQUENCE = (
     "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
-    "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either "
-    "in an error or a different result"
+    "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will "
+    "result either in an error or a different result"
 )
 
 
@@ -213,7 +213,7 @@ def in_bounds(t: Tensor, axis: int, n: int, error: type[Exception] = IndexError,
     if values.size:
         low, high = int(values.min()), int(values.max())
         if high >= n or low < (-n if wraps else 0):
-            bad = high if high >= n else low
+            bad = int(values[(values >= n) | (values < (-n if wraps else 0))].reshape(-1)[0])
             raise error(f"index {bad} is out of bounds for dimension {axis} with size {n}")
         if low < 0:
             return owned(np.where(values < 0, values.astype(np.int64) + n, values), dtypes.int64)
@@ -294,7 +294,9 @@ def get(x: Tensor, key: Any) -> Tensor:
 def put(x: Tensor, key: Any, value: Any) -> None:
     """x[key] = value"""
     if not isinstance(value, (Tensor, int, float, complex, np.generic)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{x.dtype.legacy}Tensor")
+        module = type(value).__module__
+        name = f"{'' if module == 'builtins' else module + '.'}{type(value).__name__}"
+        raise TypeError(f"can't assign a {name} to a torch.{x.dtype.legacy}Tensor")
     if isinstance(value, np.generic):
         value = value.item()
     shape = x._node.aval.shape
@@ -305,7 +307,9 @@ def put(x: Tensor, key: Any, value: Any) -> None:
     if tensors:
         put_tensors(part, tensors, value, since)
     elif isinstance(value, Tensor):
-        part.copy_(without_ones(value, len(part.shape)))
+        value = without_ones(value, len(part.shape))
+        expanded(value, tuple(part.shape))
+        part.copy_(value)
     else:
         part.fill_(value)
 

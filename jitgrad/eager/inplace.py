@@ -9,9 +9,17 @@ import numpy as np
 
 from . import creation, dtypes, shapes
 from .kernel import Aval, Kernel, kernel
+from .modes import modes
 from .node import now
 from .op import Op, check_broadcast
 from .tensor import Tensor
+from .views import contiguous
+
+# PyTorch's names of dtypes in some of its messages
+C_NAMES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int", "int64": "long int",
+    "float32": "float", "float64": "double",
+}  # fmt: skip
 
 
 def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -69,9 +77,9 @@ def filled(x: Tensor, value: Any, name: str) -> Tensor:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {len(value.shape)} dimensions."
             )
-        return _filling(value.to(x.dtype), shape=tuple(x.shape))
+        return values_of(x, value.to(x.dtype), "Fill.3")
     if isinstance(value, complex) and not x.dtype.is_complex:
-        raise RuntimeError(f"value cannot be converted to type {x.dtype.name} without overflow")
+        raise RuntimeError(f"value cannot be converted to type {C_NAMES.get(x.dtype.name, x.dtype.name)} without overflow")
     if x.dtype.is_complex or (isinstance(value, float) and not x.dtype.differentiable):
         kind = complex if x.dtype.is_complex else int if x.dtype is not dtypes.bool else bool
         return creation.full_like(x, kind(value))
@@ -82,24 +90,26 @@ def _broadcast(x: Any, shape: tuple[int, ...], to: Any) -> Any:
     return np.broadcast_to(x, shape).astype(to)
 
 
-def _copied(x: Any) -> Any:
-    return x.copy()
+def _replaced(old: Any, x: Any, shape: tuple[int, ...], to: Any) -> Any:
+    return np.broadcast_to(x, shape).astype(to)
 
 
-def _choose_copy(x: Aval, shape: tuple[int, ...], dtype: dtypes.dtype) -> Kernel:
+def _choose_values(*types: Aval, shape: tuple[int, ...], dtype: dtypes.dtype, name: str) -> Kernel:
+    """The last of the inputs, converted and broadcast."""
+    x = types[-1]
     if len(x.shape) > len(shape):
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(x.shape)}")
-    if dtype.is_complex or (x.dtype is dtype and x.shape == shape):
-        return kernel(_copied, "CopyBackwards", (dtype,))
-    return kernel(_broadcast, "CopyBackwards", (dtype,), shape=shape, to=dtype.compute)
+    full = (*shape, 2) if dtype.is_complex else shape
+    return kernel(_broadcast if len(types) == 1 else _replaced, name, (dtype,), shape=full, to=dtype.compute)
 
 
-def _choose_filling(x: Aval, shape: tuple[int, ...]) -> Kernel:
-    full = (*shape, 2) if x.dtype.is_complex else shape
-    return kernel(_broadcast, "Fill.3", (x.dtype,), shape=full, to=x.dtype.compute)
+_values = Op("copy", _choose_values)
 
 
-_copy, _filling = Op("copy", _choose_copy), Op("fill", _choose_filling)
+def values_of(x: Tensor, source: Tensor, name: str) -> Tensor:
+    """What takes the place of the value of x. It depends on x where that has a gradient, which is zero then."""
+    inputs = (x, source) if modes.grad and x.requires_grad else (source,)
+    return _values(*inputs, shape=tuple(x.shape), dtype=x.dtype, name=name)
 
 
 def copy_(self: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
@@ -110,7 +120,20 @@ def copy_(self: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     check_broadcast((self._node.aval, source._node.aval))
     if self.dtype.is_complex or source.dtype.is_complex:
         source = shapes.expand(source.to(self.dtype), *self.shape)
-    return self._write(_copy(source, shape=tuple(self.shape), dtype=self.dtype), since)
+    return self._write(values_of(self, source, "CopyBackwards"), since)
 
 
-METHODS = (fill_, zero_, copy_)
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write one value on the diagonal (all axes equal)."""
+    if len(self.shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(self.shape) > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    n, step = min(self.shape), sum(contiguous(tuple(self.shape)))
+    if wrap and len(self.shape) == 2 and self.shape[0] > self.shape[1]:
+        n = -(-self.numel() // step)
+    fill_(shapes.as_strided(self, (n,), (step,)), fill_value)
+    return self
+
+
+METHODS = (fill_, zero_, copy_, fill_diagonal_)

@@ -14,7 +14,7 @@ from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, converted, result_dtype
 from .reductions import axis_of
 from .run import known
-from .shapes import expand, numbered, reshape, sizes, sliced, transpose, unsqueeze, view
+from .shapes import expand, numbered, reshape, sizes, sliced, unsqueeze, view
 from .tensor import Size, Tensor
 
 # ---- joining
@@ -332,14 +332,14 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     for x in xs:
         if len(x.shape) > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x!r}")
-    swap = indexing == "xy" and len(xs) > 1
-    if swap:
-        xs[0], xs[1] = xs[1], xs[0]
-    shape = tuple(max(x.numel(), 1) if not x.shape else x.numel() for x in xs)
-    out = [expand(view(x, (*(1,) * k, x.numel(), *(1,) * (len(xs) - k - 1))), shape) for k, x in enumerate(xs)]
-    if swap:
-        out = [transpose(x, 0, 1) for x in (out[1], out[0], *out[2:])]
-    return tuple(out)
+    order = list(range(len(xs)))  # the axis along which each varies
+    if indexing == "xy" and len(xs) > 1:
+        order[:2] = [1, 0]
+    shape = [0] * len(xs)
+    for k, x in zip(order, xs, strict=True):
+        shape[k] = x.numel()
+    rows = [view(x, (*(1,) * k, x.numel(), *(1,) * (len(xs) - k - 1))) for k, x in zip(order, xs, strict=True)]
+    return tuple(expand(x, shape) for x in rows)
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:

@@ -9,17 +9,12 @@ import numpy as np
 from . import dtypes
 from .creation import owned
 from .indexing import put_at, take
+from .inplace import C_NAMES
 from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, result_dtype
 from .run import known
 from .shapes import expand, reshape
 from .tensor import Tensor
-
-# PyTorch's names of dtypes in some of its messages
-C_NAMES = {
-    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int", "int64": "long int",
-    "float32": "float", "float64": "double",
-}  # fmt: skip
 
 
 def _where(condition: Any, a: Any, b: Any, to: Any, tail: bool) -> Any:

@@ -78,13 +78,15 @@ class Age:
 
     __slots__ = ("count", "ended", "version")
 
-    def __init__(self, version: int, count: list[int]) -> None:
-        self.version, self.ended, self.count = version, -1, count  # count[0]: the newest version, shared by all ages
+    def __init__(self, version: int, count: list[Any]) -> None:
+        self.version, self.ended = version, -1
+        self.count = count  # shared by all ages: the newest version, and what wrote it ("" where that is not recorded)
 
-    def end(self, since: int) -> Age:
+    def end(self, since: int, writer: str) -> Age:
         """A write begins the next age."""
         self.ended = since
         self.count[0] += 1
+        self.count[1] = writer
         return Age(self.count[0], self.count)
 
 

@@ -79,7 +79,7 @@ def _scatter_add(x: Any, src: Any, index: Any, shape: tuple[int, ...], dim: int)
 
 
 def _scatter_op(name: str, body: Any, node: str) -> Op:
-    def choose(x: Aval, src: Any, index: Aval, dim: int) -> Kernel:
+    def choose(x: Aval, src: Any, index: Aval, dim: int, node: str = node) -> Kernel:
         label = node + (".1" if not isinstance(src, Aval) and node == "Scatter" else "")
         return kernel(body, label, (x.dtype,), shape=index.shape, dim=dim)
 
@@ -137,7 +137,7 @@ def prepared(x: Tensor, dim: int, index: Tensor, src: Any, name: str) -> tuple[i
 
 
 def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
-    """x with src[i, j, ...] (or a number) at [i, ..., index[i, j, ...], ...]. reduce: "add" or "multiply" instead of replacing."""
+    """x with src[i, j, ...] (or a number) at [i, ..., index[i, j, ...], ...]. reduce: "add" or "multiply" instead."""
     src = value if src is None else src
     if reduce is not None:
         if reduce not in ("add", "multiply"):
@@ -202,7 +202,7 @@ def scatter_reduce(
         return _grouped_op(x, src, table, used, shape=tuple(index.shape), how=reduce, include=include_self)
     hits = np.bincount(places, minlength=x.numel()).reshape(tuple(x.shape))
     base = x if include_self else x * owned((hits == 0).astype(x.dtype.compute), x.dtype)
-    out = _add_op(base, src, index, dim=at)
+    out = _add_op(base, src, index, dim=at, node="ScatterReduce")
     if reduce == "sum":
         return out
     count = owned(np.maximum(hits + include_self, 1), x.dtype)
@@ -285,10 +285,10 @@ def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
             f"{source.dtype.legacy}"
         )
     if without(x_.shape, at) != without(source.shape, at):
-        shapes = (" ".join(map(str, without(s, at))) for s in (x_.shape, source.shape))
+        mine, theirs = (" ".join(map(str, without(s, at))) for s in (x_.shape, source.shape))
         raise RuntimeError(
-            f"index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: {next(shapes)} at dimension {at} "
-            f"and source slice shape: {next(shapes)} at dimension 0."
+            f"index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: {mine} at "
+            f"dimension {at} and source slice shape: {theirs} at dimension 0."
         )
     rows = rows_of(index, at, x_.shape[at], "index_copy_")
     if source.shape[at] != rows.numel():
@@ -366,8 +366,20 @@ def put(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> T
             f"put_(): self and source expected to have the same dtype, but got self.dtype = {x.dtype.legacy} and source.dtype = "
             f"{source.dtype.legacy}"
         )
-    out = put_at(reshape(x, -1), reshape(source, -1), reshape(at, -1), places=(0,), add=accumulate, name="Put")
-    return reshape(out, tuple(x.shape))
+    return _put_flat(x, source, at, add=bool(accumulate))
+
+
+def _flat_put(x: Any, source: Any, at: Any, add: bool, tail: bool) -> Any:
+    end = (2,) if tail else ()
+    out = x.copy().reshape((-1, *end))
+    if add:
+        np.add.at(out, at.reshape(-1), source.reshape((-1, *end)))
+    else:
+        out[at.reshape(-1)] = source.reshape((-1, *end))
+    return out.reshape(x.shape)
+
+
+_put_flat = Op("put", lambda x, s, at, add: kernel(_flat_put, "Put", (x.dtype,), add=add, tail=x.dtype.is_complex))
 
 
 def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:

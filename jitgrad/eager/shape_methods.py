@@ -12,6 +12,13 @@ from .run import known
 from .tensor import Tensor
 from .views import contiguous
 
+DETACHED_VIEW = (
+    "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
+    "gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these "
+    "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the "
+    "solution."
+)
+
 # ---- what lies where in memory
 
 
@@ -58,6 +65,11 @@ def is_set_to(self: Tensor, other: Tensor) -> bool:
     )
 
 
+def numel(self: Tensor) -> int:
+    """The number of elements."""
+    return self._node.aval.numel
+
+
 def is_view(self: Tensor) -> bool:
     return self._base is not None
 
@@ -92,7 +104,7 @@ PLAIN: dict[str, Any] = {
     **shapes.METHODS, **joining.METHODS, **turning.FUNCTIONS,
     "stride": stride, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "contiguous": contiguous_,
     "data_ptr": data_ptr, "element_size": element_size, "is_set_to": is_set_to, "_is_view": is_view, "is_shared": is_shared,
-    "size": size, "is_same_size": same_size,
+    "size": size, "nelement": numel, "is_same_size": same_size,
     **masks.PLAIN, **scatter.PLAIN, **BOTH, **{name + "_": in_place(f, name + "_") for name, f in BOTH.items()},
     "resize_": refused("resize_", "Use x.reshape(...) or a new tensor."), "set_": refused("set_", "Use x.data = other."),
     "resize_as_": refused("resize_as_", "Use x.reshape_as(other)."),
@@ -102,3 +114,5 @@ PLAIN: dict[str, Any] = {
     },
 }  # fmt: skip
 PROPERTIES = shapes.PROPERTIES
+
+__all__ = ["numel"]

@@ -376,7 +376,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
 def as_strided(x: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """Cells of the memory of the tensor by their strides: a view."""
     start = x._layout()[2] if storage_offset is None else int(storage_offset)
-    while x._base is not None:
+    while x._base is not None and not x._needs:
         x = x._base
     shape, strides, offset = x._layout()
     if x.dtype.is_complex or strides != contiguous(shape):

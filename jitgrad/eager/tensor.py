@@ -44,6 +44,9 @@ NO_GRAD_VIEW = (
 SEVERAL = ("Split", "SplitWithSizes", "Unbind")  # views that come several at a time; PyTorch does not let them be written
 
 
+WRITERS = {"CopySlices": "torch::autograd::CopySlices", "CopyBackwards": "torch::autograd::CopyBackwards"}
+
+
 def several_views(name: str, place: int) -> str:
     return (
         f"Output {place} of {name} is a view and is being modified inplace. This view is the output of a function that returns "
@@ -60,7 +63,7 @@ class Storage:
     __slots__ = ("_node", "age", "aval", "lent", "shared", "writes")
 
     def __init__(self, node: Node | None, aval: Aval, shared: np.ndarray | None = None) -> None:
-        self._node, self.aval, self.age, self.writes = node, aval, Age(0, [0]), 0
+        self._node, self.aval, self.age, self.writes = node, aval, Age(0, [0, ""]), 0
         if node is not None:
             node.owner = HELD
             if node.age is None:
@@ -98,7 +101,7 @@ class Storage:
         """Write the value at the end of the path. Nodes recorded before `since` must not read the old value any more."""
         self.writes += 1
         if since is not None:
-            self.age = self.age.end(since)
+            self.age = self.age.end(since, WRITERS.get(node.kernel.name, node.kernel.name) if node.edges else "")
         if self.is_shared():
             assert self.shared is not None
             along(self.shared, path, self.aval, node.aval)[...] = known(node)
@@ -214,7 +217,8 @@ class Tensor:
         base = self._base
         node, edge, path = s.node, None, self._path
         if base is not None:
-            node, edge, path = base._value(), base._gradient_edge(), path[len(base._path) :]
+            node, path = base._value(), path[len(base._path) :]
+            edge = None if self._unrecorded else base._gradient_edge()
         for k in path:
             node = record(kernel(k.body, "AsStrided", k.dtypes, **k.options), (node,), (edge,) if edge is not None else ())
             edge = node if node.edges else None
@@ -274,13 +278,19 @@ class Tensor:
             return layout(aval, None, (), aval)
         return layout(s.aval, None if s.shared is None else element_strides(s.shared), self._path, aval)
 
+    def _data(self) -> Tensor:
+        """The same memory without a gradient, written without a new version: `x.data`."""
+        out = self._alias()
+        out._quiet = True
+        return out
+
     def _check_writable(self) -> None:
         """PyTorch's rules for what may be written in place."""
         if self._inference and not modes.inference:
             raise RuntimeError(INFERENCE_WRITE)
         if self._path and overlaps(self._layout()):
             raise RuntimeError(OVERLAP)
-        if modes.grad and self.requires_grad:
+        if modes.grad and (self.requires_grad or (self._unrecorded and self._base is not None and self._base.requires_grad)):
             self._check_recordable()
 
     def _check_recordable(self) -> None:
@@ -294,7 +304,10 @@ class Tensor:
             if self._unrecorded:
                 raise RuntimeError(NO_GRAD_VIEW)
         if self._needs and self._edge is None:
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                f"a {'view of a ' * (self._base is not None)}leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
         base = self._base
         while base is not None:
             if base._needs and base._edge is None:
@@ -318,7 +331,8 @@ class Tensor:
         path = self._path[len(root._path) :]
         if path:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
-            value = record(put_kernel(path, root._node.aval.dtype), (root._value(), value), edges if any(e is not None for e in edges) else ())
+            edges = edges if any(e is not None for e in edges) else ()
+            value = record(put_kernel(path, root._node.aval.dtype), (root._value(), value), edges)
             edge = value if value.edges else None
         s.put(root._path, value, None if self._quiet else new._node.seq if since is None else since)
         root._node, root._seen, value.owner, value.age = value, s.writes, HELD, s.age
@@ -387,7 +401,7 @@ class Tensor:
 
     @property
     def _version(self) -> int:
-        return 0 if self._storage is None else self._storage.version
+        return 0 if self._storage is None or self._quiet else self._storage.version
 
     def _accumulate(self, g: Tensor, create_graph: bool) -> None:
         """A gradient has arrived at this leaf (or, with `retain_grad`, at this result)."""

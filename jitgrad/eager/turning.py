@@ -14,7 +14,7 @@ from .kernel import kernel
 from .op import Op
 from .reductions import axis_of
 from .shapes import diagonal as diagonal_
-from .shapes import reshape, sizes, view
+from .shapes import reshape, sizes
 from .tensor import Tensor
 
 # ---- turning
@@ -24,8 +24,10 @@ def _flip(x: Any, axes: tuple[int, ...]) -> Any:
     return np.flip(x, axes)
 
 
-def _roll(x: Any, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    return np.roll(x, shifts, axis=axes)
+def _roll(x: Any, shifts: tuple[int, ...], axes: tuple[int, ...], tail: bool) -> Any:
+    if axes:
+        return np.roll(x, shifts, axis=axes)
+    return np.roll(x.reshape((-1, 2) if tail else (-1,)), shifts[0], axis=0).reshape(x.shape)
 
 
 def _rot90(x: Any, k: int, axes: tuple[int, int]) -> Any:
@@ -33,7 +35,7 @@ def _rot90(x: Any, k: int, axes: tuple[int, int]) -> Any:
 
 
 _flip_op = Op("flip", lambda t, axes: kernel(_flip, "Flip", (t.dtype,), axes=axes))
-_roll_op = Op("roll", lambda t, shifts, axes: kernel(_roll, "Roll", (t.dtype,), shifts=shifts, axes=axes))
+_roll_op = Op("roll", lambda t, **options: kernel(_roll, "Roll", (t.dtype,), tail=t.dtype.is_complex, **options))
 _rot90_op = Op("rot90", lambda t, k, axes: kernel(_rot90, "Rot90", (t.dtype,), k=k, axes=axes))
 
 
@@ -65,7 +67,7 @@ def roll(x: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     by = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     axes = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
     if not axes and len(by) == 1:
-        return view(roll(reshape(x, -1), by, 0), tuple(x.shape))
+        return _roll_op(x, shifts=by, axes=())
     if len(by) != len(axes):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
     return _roll_op(x, shifts=by, axes=tuple(axis_of(d, len(x.shape)) for d in axes))
