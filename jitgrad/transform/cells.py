@@ -159,6 +159,11 @@ def _transpose(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
         return Value(Lit(ins[0].atom.value, Type(ins[0].dtype, tuple(ins[0].shape[k] for k in perm))))
     if inner := made_by(rw, ins[0].atom, "transpose"):
         return transpose(Value(inner[0][0]), tuple(inner[1]["perm"][k] for k in perm))
+    if (product := made_by(rw, ins[0].atom, "matmul")) and perm == (1, 0) and rw.used_once(ins[0].atom):
+        (a, b), attrs = product  # (A B)' = B' A', the operands as they lie in memory
+        if len(a.type.shape) == len(b.type.shape) == 2:
+            ta, tb = not attrs.get("tb", False), not attrs.get("ta", False)
+            return apply("matmul", Value(b), Value(a), ta=ta, tb=tb)
     return None
 
 
