@@ -42,7 +42,8 @@ class _NumPy:
         return np.full(shape, np.nan if kind == "f" else 0 if kind == "b" else -(10**6), dtype)
 
 
-ROUTINES = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros, "falling": lambda i: i}
+ROUTINES = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}
+ROUTINES["falling"] = lambda i: i
 
 
 def run(text: Text, args: list[Any]) -> tuple[Any, ...]:

@@ -125,7 +125,10 @@ def scalar(f: Any) -> Any:
     return g
 
 
-GRADIENTS = ["sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "shared by a while and others", "exits"]
+GRADIENTS = [
+    "sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "shared by a while and others",
+    "exits",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
