@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import joining, masks, scatter, shapes, turning
+from . import joining, masks, rows, scatter, shapes, turning
 from .elementwise import clone
 from .inplace import in_place
 from .reductions import axis_of
@@ -99,13 +99,13 @@ def same_size(x: Tensor, other: Tensor) -> bool:
     return x.shape == other.shape
 
 
-BOTH = {**masks.BOTH, **scatter.BOTH, "tril": turning.tril, "triu": turning.triu}
+BOTH = {**masks.BOTH, **scatter.BOTH, **rows.BOTH, "tril": turning.tril, "triu": turning.triu}
 PLAIN: dict[str, Any] = {
     **shapes.METHODS, **joining.METHODS, **turning.FUNCTIONS,
     "stride": stride, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "contiguous": contiguous_,
     "data_ptr": data_ptr, "element_size": element_size, "is_set_to": is_set_to, "_is_view": is_view, "is_shared": is_shared,
     "size": size, "nelement": numel, "is_same_size": same_size,
-    **masks.PLAIN, **scatter.PLAIN, **BOTH, **{name + "_": in_place(f, name + "_") for name, f in BOTH.items()},
+    **masks.PLAIN, **scatter.PLAIN, **rows.PLAIN, **BOTH, **{name + "_": in_place(f, name + "_") for name, f in BOTH.items()},
     "resize_": refused("resize_", "Use x.reshape(...) or a new tensor."), "set_": refused("set_", "Use x.data = other."),
     "resize_as_": refused("resize_as_", "Use x.reshape_as(other)."),
     **{

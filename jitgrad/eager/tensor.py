@@ -8,9 +8,7 @@ new whole is a kernel of the old whole and of what was written.
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -19,9 +17,11 @@ import numpy as np
 from .grad_fn import grad_fn
 from .kernel import Aval, Kernel, kernel
 from .modes import modes
-from .node import HELD, Age, Edge, Leaf, Node, leaf, record
-from .run import known, stored
-from .views import OVERLAP, Path, along, element_strides, layout, overlaps, put_kernel
+from .node import HELD, Edge, Leaf, Node, leaf, record
+from .run import stored
+from .storage import Storage
+from .views import Path, element_strides, layout, put_kernel
+from .writable import check_recordable, check_writable
 
 NON_LEAF_GRAD = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
@@ -29,123 +29,6 @@ NON_LEAF_GRAD = (
     "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See "
     "github.com/pytorch/pytorch/pull/30531 for more informations."
 )
-
-
-INFERENCE_WRITE = (
-    "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before "
-    "doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
-)
-NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
-    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
-    "inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-    "tracked)."
-)
-SEVERAL = ("Split", "SplitWithSizes", "Unbind")  # views that come several at a time; PyTorch does not let them be written
-
-
-WRITERS = {"CopySlices": "torch::autograd::CopySlices", "CopyBackwards": "torch::autograd::CopyBackwards"}
-
-
-def several_views(name: str, place: int) -> str:
-    return (
-        f"Output {place} of {name} is a view and is being modified inplace. This view is the output of a function that returns "
-        "multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace "
-        "operation by an out-of-place one."
-    )
-
-
-class Storage:
-    """What tensors share. `node`: the value of the whole. `shared`: memory that NumPy may read and write at any time, then the
-    value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours. `age`: the present version, on
-    all nodes that were read from here since it began."""
-
-    __slots__ = ("_node", "age", "aval", "lent", "shared", "writes")
-
-    def __init__(self, node: Node | None, aval: Aval, shared: np.ndarray | None = None) -> None:
-        self._node, self.aval, self.age, self.writes = node, aval, Age(0, [0, ""]), 0
-        if node is not None:
-            node.owner = HELD
-            if node.age is None:
-                node.age = self.age
-        self.shared = shared
-        self.lent: Callable[[], Any] | None = None
-
-    def is_shared(self) -> bool:
-        """Can anybody but us see the memory? An array that was lent and is gone does not count."""
-        if self.shared is None:
-            return False
-        if self.lent is not None and self.lent() is None:
-            self._node, self.shared, self.lent = leaf(self.shared, self.aval), None, None
-            return False
-        return True
-
-    def now(self, path: Path, aval: Aval) -> Node | None:
-        """A copy of what shared memory holds at the end of the path; None where nothing is shared."""
-        if self.shared is None or not self.is_shared():
-            return None
-        found = leaf(np.array(along(self.shared, path, self.aval, aval), order="C"), aval)
-        found.age = self.age
-        return found
-
-    @property
-    def version(self) -> int:
-        return self.age.version
-
-    @property
-    def node(self) -> Node:
-        """The value of the whole."""
-        return self.now((), self.aval) or self._node  # type: ignore[return-value]
-
-    def put(self, path: Path, node: Node, since: int | None) -> None:
-        """Write the value at the end of the path. Nodes recorded before `since` must not read the old value any more."""
-        self.writes += 1
-        if since is not None:
-            self.age = self.age.end(since, WRITERS.get(node.kernel.name, node.kernel.name) if node.edges else "")
-        if self.is_shared():
-            assert self.shared is not None
-            along(self.shared, path, self.aval, node.aval)[...] = known(node)
-        else:
-            self._node = record(put_kernel(path, self.aval.dtype), (self._node, node), ()) if path else node
-            self._node.owner, self._node.age = HELD, self.age
-
-    def lend(self) -> np.ndarray:
-        """The memory of the whole; from now on it is shared, as long as somebody holds what is returned."""
-        if not self.is_shared():
-            node = self._node
-            assert node is not None
-            buffer = known(node)
-            if count_of(node) > 2 or not buffer.flags.writeable or not buffer.flags.c_contiguous:
-                buffer = np.array(buffer, order="C")  # somebody else may still want the old value
-            self.shared, self._node = buffer, None
-            self.lent = _gone
-        assert self.shared is not None
-        if self.lent is None:
-            return self.shared
-        out = self.lent()
-        if out is None:
-            out = np.asarray(Lent(self.shared))
-            self.lent = ref(out)
-        return out
-
-
-class Lent:
-    """Memory that is handed out. NumPy makes this the base of the array, so that views of the array keep the array alive (and
-    not the memory alone): as long as the array lives, somebody may write."""
-
-    __slots__ = ("__array_interface__", "memory")
-
-    def __init__(self, memory: np.ndarray) -> None:
-        self.memory, self.__array_interface__ = memory, memory.__array_interface__
-
-
-def _gone() -> None:
-    """In the place of a weak reference to an array that is no more."""
-
-
-def count_of(node: Node) -> int:
-    """How many refer to the node, without the caller's variable."""
-    return sys.getrefcount(node) - 3
 
 
 class Tensor:
@@ -286,33 +169,7 @@ class Tensor:
 
     def _check_writable(self) -> None:
         """PyTorch's rules for what may be written in place."""
-        if self._inference and not modes.inference:
-            raise RuntimeError(INFERENCE_WRITE)
-        if self._path and overlaps(self._layout()):
-            raise RuntimeError(OVERLAP)
-        if modes.grad and (self.requires_grad or (self._unrecorded and self._base is not None and self._base.requires_grad)):
-            self._check_recordable()
-
-    def _check_recordable(self) -> None:
-        """May a write be recorded for the return sweep?"""
-        if self._forbidden:
-            raise RuntimeError(self._forbidden)
-        if self._base is not None:
-            name = self._path[-1].name
-            if name in SEVERAL:
-                raise RuntimeError(several_views(name, self._place))
-            if self._unrecorded:
-                raise RuntimeError(NO_GRAD_VIEW)
-        if self._needs and self._edge is None:
-            raise RuntimeError(
-                f"a {'view of a ' * (self._base is not None)}leaf Variable that requires grad is being used in an in-place "
-                "operation."
-            )
-        base = self._base
-        while base is not None:
-            if base._needs and base._edge is None:
-                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-            base = base._base
+        check_writable(self)
 
     def _write(self, new: Tensor, since: int | None = None) -> Tensor:
         """Take over the value (and, where gradients are recorded, the edge) of `new`, which has this tensor's type.
@@ -327,7 +184,7 @@ class Tensor:
             root = root._base
         value, edge = new._value(), new._gradient_edge() if modes.grad else None
         if edge is not None and self._base is not None:
-            self._check_recordable()
+            check_recordable(self)
         path = self._path[len(root._path) :]
         if path:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
