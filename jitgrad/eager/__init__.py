@@ -12,7 +12,7 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, methods, nn, optim, return_types, viz
+from . import autograd, methods, nn, optim, random, return_types, special, viz
 from .activations import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .creation import *
@@ -28,9 +28,13 @@ from .masks import *
 from .norms import *
 from .pointwise import *
 from .printing import *
+from .random import *
 from .reductions import *
+from .rows import *
 from .scatter import *
 from .serialization import *
+from .shape_methods import *
 from .shapes import *
+from .special import mvlgamma, polygamma
 from .tensor import Size, Tensor
 from .turning import *

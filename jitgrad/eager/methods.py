@@ -23,6 +23,7 @@ from . import (
     pickling,
     pointwise,
     printing,
+    random,
     shape_methods,
     shapes,
 )
@@ -85,6 +86,8 @@ def detach(self: Tensor) -> Tensor:
 
 def detach_(self: Tensor) -> Tensor:
     """Forget how this tensor was computed."""
+    if self._base is not None:
+        raise RuntimeError(shape_methods.DETACHED_VIEW)
     self._edge, self._needs = None, False
     return self
 
@@ -289,7 +292,7 @@ def is_inference(self: Tensor) -> bool:
 
 def properties() -> dict[str, Any]:
     return {
-        "data": property(detach, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
+        "data": property(Tensor._data, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
         "device": property(lambda x: CPU), **{name: property(f) for name, f in shape_methods.PROPERTIES.items()},
         "is_cuda": property(lambda x: False), "creator": property(creator), "itemsize": property(lambda x: x.dtype.itemsize),
         "nbytes": property(lambda x: x.dtype.itemsize * x.numel()), "retains_grad": property(lambda x: x._retains),
@@ -298,7 +301,7 @@ def properties() -> dict[str, Any]:
 
 def install() -> None:
     """Give the class its methods."""
-    for own in (*OWN, *WRITING, is_inference):
+    for own in (*OWN, *WRITING, *random.METHODS, is_inference):
         setattr(Tensor, own.__name__, own)
     for name, f in (*FUNCTIONS.items(), *PLAIN.items()):
         setattr(Tensor, name, method(f))

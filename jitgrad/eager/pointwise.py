@@ -38,13 +38,13 @@ NO_MINUS_REPAIR = {
 }
 
 
-def _choose_sub(*types: Any) -> Kernel:
+def _choose_sub(*types: Any, node: str = "Sub") -> Kernel:
     x, z = types[:2]
     bools = [t.dtype is dtypes.bool if isinstance(t, Aval) else t is bool for t in (x, z)]
     if bools[0] and bools[1] or any(b and isinstance(t, Aval) for b, t in zip(bools, (x, z), strict=True)):
         raise RuntimeError(NO_MINUS_REPAIR[bools[0] and bools[1]])
     check_broadcast(types)
-    node = "Sub" if isinstance(x, Aval) else "Rsub.1"
+    node = node if isinstance(x, Aval) else "Rsub.1"
     return computed(np.subtract if len(types) == 2 else _minus, node, types, result_dtype((x, z)))
 
 
@@ -64,6 +64,8 @@ def _choose_alpha(body: Any, node: str) -> Choose:
 
 plus = arithmetic("add", np.add)
 minus = Op("sub", _choose_sub)
+_rsub = Op("rsub", lambda x, z: _choose_sub(x, z, node="Rsub"))
+_rsub_alpha = Op("rsub", _choose_alpha(_minus, "Rsub"))
 _add_alpha, _sub_alpha = Op("add", _choose_alpha(_plus, "Add")), Op("sub", _choose_alpha(_minus, "Sub"))
 
 
@@ -83,7 +85,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """other - alpha * input"""
-    return sub(other, input, alpha=alpha)
+    return _rsub(other, input) if type(alpha) is int and alpha == 1 else _rsub_alpha(other, input, alpha)
 
 
 subtract = sub
