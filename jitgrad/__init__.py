@@ -12,14 +12,15 @@ import importlib
 from typing import Any
 
 from . import errors
-from .api import checkpoint, grad, hessian, hvp, jacobian, jit, jvp, memory_plan, stop_gradient, value_and_grad, vjp, vmap
+from .api import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jit, jvp, memory_plan, stop_gradient
+from .api import value_and_grad, vjp, vmap
 from .emit import cache
 from .front.tree import register
 
 __version__ = "0.1.0"
 
-__all__ = ["cache", "check", "checkpoint", "errors", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "memory_plan"]
-__all__ += ["register", "stop_gradient", "value_and_grad", "vjp", "vmap"]
+__all__ = ["cache", "check", "checkpoint", "custom_vjp", "errors", "grad", "hessian", "hvp", "jacobian", "jit", "jvp"]
+__all__ += ["memory_plan", "register", "stop_gradient", "value_and_grad", "vjp", "vmap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from ..ir.core import Fn
 from ..ir.verify import verify
 from ..ir.walk import needed
-from . import checkpoint, cond, loop  # noqa: F401  (the rules of the constructs register themselves)
+from . import checkpoint, cond, link, loop  # noqa: F401  (the rules of the constructs register themselves)
 from .cleared import cleared
 from .combine import combine
 from .forget import forget
@@ -26,7 +26,7 @@ Pass = Callable[[Fn], Fn]
 PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
-    "promote": promote, "scalars": scalars, "sink": sink, "upwards": upwards,
+    "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
@@ -34,8 +34,8 @@ PASSES: dict[str, Pass] = {
 BEFORE = ("simplify", "scalars", "order", "hoist", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
-    "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink", "combine",
-    "simplify", "upwards", "order",
+    "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",
+    "combine", "simplify", "upwards", "order",
 )  # fmt: skip
 
 
