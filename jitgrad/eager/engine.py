@@ -7,6 +7,8 @@ program with the forward part, and it has a graph of its own where `create_graph
 
 from __future__ import annotations
 
+import os
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +22,7 @@ from .pointwise import add
 from .plans import Plan, Region, plans, reached, remember
 from .run import Graph, also, graphs, known, run, settings
 from .tensor import Tensor
+from .views import WRITES
 
 TWICE = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
@@ -149,9 +152,7 @@ def pass_on(
     wanted = [e is not None and (useful is None or e in useful) for e in edge.edges]
     if not any(wanted):
         return
-    got = PULL[type(edge)](edge, grads, wanted)
-    if modes.anomaly:
-        check_nan(edge, got)
+    got = watched(edge, grads, wanted) if modes.anomaly else PULL[type(edge)](edge, grads, wanted)
     if type(edge) is Node and not is_pick(edge.kernel):
         made = next(g._node for g in got if g is not None)
         pulls.append((made.inputs[0] if is_pick(made.kernel) else made, edge))
@@ -218,7 +219,12 @@ def check_versions(node: Node) -> None:
 
 def overwritten(node: Node) -> None:
     assert node.age is not None
-    modified(node.aval, node.kernel.name if node.edges else None, node.age.count[0], node.age.version)
+    version, writer = node.age.count
+    if node.kernel.saves == "result" or not writer:
+        writer = node.kernel.name if node.edges else ""
+    elif node.kernel.body in WRITES:
+        writer = "AsStrided"
+    modified(node.aval, writer, version, node.age.version)
 
 
 def outdated(x: Tensor, expected: int) -> None:
@@ -284,11 +290,28 @@ class Releasable(Edge):
         raise NotImplementedError
 
 
-def check_nan(edge: Edge, got: Grads) -> None:
-    """Anomaly mode: a nan that a return step made is an error at the line of its forward step."""
-    for k, g in enumerate(got):
-        if modes.check_nan and g is not None and np.isnan(known(g._value())).any():
-            where = "".join(edge.trace.format()) if edge.trace is not None else ""
-            found = f"Traceback of forward call that caused the error:\n{where}" if where else "No forward pass information."
-            warnings.warn(f"Error detected in {edge.label}. {found}", UserWarning, stacklevel=2)
-            raise RuntimeError(f"Function '{edge.label}' returned nan values in its {k}th output.")
+def watched(edge: Edge, grads: Grads, wanted: Sequence[bool]) -> Grads:
+    """Anomaly mode: an error of a return step, and a nan that it made, is shown with the line of its forward step."""
+    try:
+        got = PULL[type(edge)](edge, grads, wanted)
+        for k, g in enumerate(got):
+            if modes.check_nan and g is not None and np.isnan(known(g._value())).any():
+                raise RuntimeError(f"Function '{edge.label}' returned nan values in its {k}th output.")
+    except Exception:
+        where = "".join(traceback.format_list(users(edge.trace))) if edge.trace is not None else ""
+        found = f"Traceback of forward call that caused the error:\n{where}" if where else NO_TRACE
+        warnings.warn(f"Error detected in {edge.label}. {found}", UserWarning, stacklevel=2)
+        raise
+    return got
+
+
+NO_TRACE = (
+    "No forward pass information available. Enable detect anomaly during forward pass for more information."
+)
+OURS = os.path.dirname(__file__) + os.sep
+
+
+def users(frames: Sequence[traceback.FrameSummary]) -> Sequence[traceback.FrameSummary]:
+    """The frames up to the last that is not ours."""
+    last = max((k for k, f in enumerate(frames) if not f.filename.startswith(OURS)), default=-1)
+    return frames[: last + 1]

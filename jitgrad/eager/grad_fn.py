@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .kernel import Aval, Kernel
-from .node import Edge, Leaf, Node, is_pick
+from .node import Edge, Leaf, Node, Part, is_pick
 
 # What PyTorch calls the operation whose result a pullback's first result is, by the last primitive of the pullback.
 NAMES = {
@@ -57,7 +57,7 @@ _classes: dict[str, type] = {}
 
 def grad_fn(edge: Edge) -> GradFn:
     """The step of which a tensor with this edge is a result."""
-    seen = edge.edges[0] if isinstance(edge, Node) and is_pick(edge.kernel) else edge
+    seen = edge.edges[0] if isinstance(edge, Part) or (isinstance(edge, Node) and is_pick(edge.kernel)) else edge
     assert seen is not None
     name = label(seen)
     if name not in _classes:

@@ -16,6 +16,9 @@ class _Modes(threading.local):
     inference = False  # and their results may never be saved for a return sweep
     anomaly = False  # remember where operations stand, look for nan
     check_nan = True
+    saved: tuple[Any, ...] = ()  # (pack, unpack): what sees the values that are kept for a return sweep
+    refused = ""  # why `saved_tensors_hooks` may not be used
+    duals = 0  # how many levels of forward mode are open
 
 
 modes = _Modes()
@@ -24,9 +27,9 @@ modes = _Modes()
 class Mode:
     """Sets some modes for a while: a context manager and a decorator. Each entry remembers what it found."""
 
-    def __init__(self, **wanted: bool) -> None:
+    def __init__(self, **wanted: Any) -> None:
         self.wanted = wanted
-        self.before: list[dict[str, bool]] = []
+        self.before: list[dict[str, Any]] = []
 
     def __enter__(self) -> None:
         self.before.append({name: getattr(modes, name) for name in self.wanted})
@@ -80,7 +83,7 @@ class no_grad(Mode):
         super().__init__(grad=False)
 
     def __new__(cls, f: Any = None) -> Any:
-        made = super().__new__(cls)
+        made = object.__new__(cls)  # also as that of `enable_grad`
         if f is None:
             return made
         made.__init__()  # type: ignore[misc]
