@@ -7,6 +7,7 @@ Floats are literals of the program until one of them changes; from then on that 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,7 @@ class Entry:
 
     def __init__(self, structure: Structure, floats: list[float]) -> None:
         self.structure, self.seen = structure, 0
-        self.literals = floats
-        self.zeros = 0.0 in floats  # == does not tell -0.0
+        self.literals, self.bits = floats, bits(floats)
         self.changing: tuple[int, ...] = ()
         self.version: Version | None = None
 
@@ -95,7 +95,7 @@ class Entry:
     def __call__(self, avals: tuple[Aval, ...], arrays: list[np.ndarray], floats: list[float]) -> Sequence[Any]:
         """The values of the steps that are wanted."""
         self.seen += 1
-        changing = self.changing if not self.zeros and floats == self.literals else self._admitted(floats)
+        changing = self.changing if bits(floats) == self.bits else self._admitted(floats)
         if self.seen <= settings.compile_after:
             return interpreted(self.structure, arrays, floats)
         version = self.version
@@ -110,6 +110,11 @@ class Entry:
         if not differ.issubset(changing):
             changing = self.changing = tuple(sorted(differ.union(changing)))
         return changing
+
+
+def bits(floats: list[float]) -> bytes:
+    """Equal for equal literals: == does not tell -0.0 from 0.0, and no nan is equal to itself."""
+    return array("d", floats).tobytes()
 
 
 def same(a: float, b: float) -> bool:

@@ -161,13 +161,15 @@ def leaf(buffer: np.ndarray, aval: Aval) -> Node:
     return n
 
 
-def record(k: Kernel, inputs: Sequence[Any], edges: tuple[Edge | None, ...]) -> Node:
-    """The kernel applied to nodes and Python numbers; `edges` is () where no gradient flows."""
+def record(k: Kernel, inputs: Sequence[Any], edges: tuple[Edge | None, ...], outs: tuple[Aval, ...] | None = None) -> Node:
+    """The kernel applied to nodes and Python numbers; `edges` is () where no gradient flows; `outs`: types of the results."""
     n = Node()
     n.kernel, n.inputs, n.edges = k, tuple(inputs), edges
     n.hooks = n.buffer = n.trace = n.spent = n.age = n.owner = None
-    n.outs = k.infer(tuple([x.aval if type(x) is Node else type(x) for x in inputs]))
-    n.aval, n.seq = n.outs[0], _count()
+    if outs is None:
+        outs = k.infer(tuple([x.aval if type(x) is Node else type(x) for x in inputs]))
+    n.outs = outs
+    n.aval, n.seq = outs[0], _count()
     return n
 
 

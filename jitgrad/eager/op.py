@@ -37,7 +37,7 @@ class Op:
     def __init__(self, name: str, choose: Choose, several: bool = False, names: tuple[str, ...] = ("input", "other")) -> None:
         self.name, self.choose, self.several, self.names = name, choose, several, names
         self.named = frozenset((*names, "out"))
-        self.known: dict[Any, tuple[Kernel, bool, Fix | None]] = {}
+        self.known: dict[Any, Choice] = {}
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -48,38 +48,41 @@ class Op:
         inputs: list[Any] = []
         types: list[Any] = []
         edges: list[Any] = []
-        tracked = False
+        tracked = inference = False
         for x in given:
             if isinstance(x, Tensor):
-                node = x._value()
+                node = x._node if x._storage is None else x._value()
                 inputs.append(node)
                 types.append(node.aval)
-                edge = x._edge if not x._needs and x._base is None else x._gradient_edge()
+                edge = x._gradient_edge() if x._needs or x._base is not None else x._edge
                 edges.append(edge)
-                tracked = tracked or edge is not None
+                if edge is not None:
+                    tracked = True
+                if x._inference:
+                    inference = True
             else:
                 inputs.append(x)
                 types.append(type(x))
                 edges.append(None)
         key = (*types, *options.items()) if options else tuple(types)
-        k, differentiable, fix = self.known.get(key) or self._choose(key, types, options)
+        k, differentiable, fix, outs = self.known.get(key) or self._choose(key, types, options)
         if fix is not None:
             inputs = [x if f is None else f(x) for x, f in zip(inputs, fix, strict=True)]
         if tracked and differentiable and modes.grad:
-            node = record(k, inputs, tuple(edges))
+            if inference:
+                raise RuntimeError(INFERENCE)
+            node = record(k, inputs, tuple(edges), outs)
             if modes.anomaly:
                 node.trace = traceback.extract_stack()[:-1]
-            if any(isinstance(x, Tensor) and x._inference for x in given):
-                raise RuntimeError(INFERENCE)
         else:
-            node = record(k, inputs, ())
+            node = record(k, inputs, (), outs)
         if node.seq % CHECK_EVERY == 0:
             cut(node)
         if self.several:
             return tuple([Tensor(n, n if n.edges else None) for n in results(node)])
         return Tensor(node, node if node.edges else None)
 
-    def _choose(self, key: Any, given: list[Any], options: dict[str, Any]) -> tuple[Kernel, bool, Fix | None]:
+    def _choose(self, key: Any, given: list[Any], options: dict[str, Any]) -> Choice:
         types = [t if isinstance(t, Aval) else self._number_type(t, at) for at, t in enumerate(given)]
         k = self.choose(*types, **options)
         outs = k.infer(tuple(types))
@@ -89,7 +92,7 @@ class Op:
             outs = k.infer(tuple(types))
         fix = tuple([None if g is t else FIXES[t if isinstance(t, type) else complex] for g, t in zip(given, types, strict=True)])
         differentiable = any(o.dtype.differentiable for o in outs)
-        found = self.known[key] = (k, differentiable, fix if any(f is not None for f in fix) else None)
+        found = self.known[key] = (k, differentiable, fix if any(f is not None for f in fix) else None, outs)
         return found
 
     def _number_type(self, t: type, at: int) -> Any:
@@ -134,6 +137,7 @@ def complex_leaf(x: complex) -> Node:
 
 
 Fix = tuple[Any, ...]  # what is done to each number before it is recorded; None: nothing
+Choice = tuple[Kernel, bool, "Fix | None", tuple[Aval, ...]]  # kernel, is it differentiable, fix, types of the results
 FIXES: dict[Any, Callable[[Any], Any]] = {float: float, int: int, bool: bool, complex: complex_leaf}
 
 
