@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .grad_fn import grad_fn
-from .node import Edge, Leaf, Node, is_pick
+from .node import Edge, Leaf
 from .tensor import Tensor
 
 Drawn = tuple[list[str], list[tuple[str, list[str]]], list[tuple[str, str]]]  # steps; tensors and what they say; arrows
@@ -18,15 +18,15 @@ def graph(x: Tensor, names: Mapping[str, Tensor] | None = None) -> Drawn:
     """The steps from the result back, n0 first; the tensors at its ends, t0 the result; the arrows, forwards."""
     named = {id(t): name for name, t in (names or {}).items()}
     first = x._gradient_edge()
-    steps: list[Edge] = [] if first is None else [first]
+    steps: list[Edge] = [] if first is None else [grad_fn(first)._edge]
     places = {e: k for k, e in enumerate(steps)}
     arrows: list[tuple[str, str]] = [] if first is None else [("n0", "t0")]
     tensors: list[tuple[str, Tensor]] = [("result", x)]
     for k, step in enumerate(steps):  # grows
         for e in step.edges:
-            behind = e.edges[0] if isinstance(e, Node) and is_pick(e.kernel) else e
-            if behind is None:
+            if e is None:
                 continue
+            behind = grad_fn(e)._edge
             if behind not in places:
                 places[behind] = len(steps)
                 steps.append(behind)

@@ -83,7 +83,7 @@ def test_B6():
     assert [type(f).__name__ for f, _ in ends] == ["AccumulateGrad"] * 2
     assert ends[0][0].variable is x and ends[1][0].variable is b
     assert ends[0][0].next_functions == ()
-    assert (torch.ones(3) * x[0]).grad_fn.next_functions[0] == (None, 0)
+    assert (torch.ones(4) * x[0]).grad_fn.next_functions[0] == (None, 0)
 
 
 def test_B7():
