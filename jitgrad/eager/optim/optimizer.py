@@ -6,29 +6,79 @@ that change from step to step are parameters of the compiled program, the others
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
+from ..creation import tensor
+from ..interop import from_torch, is_torch
+from ..methods import Handle
 from ..modes import enable_grad, no_grad
 from ..run import run
 from ..tensor import Tensor
 
 Group = dict[str, Any]
 
+COUNTS = ("step", "mu_product")  # Python numbers of the state that stand as tensors in `state_dict`, as PyTorch has them
+DUPLICATES = (
+    "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see "
+    "github.com/pytorch/pytorch/issues/40967 for more information"
+)
+
+
+def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step with the hooks of the optimiser around it; one that calls the step of its base counts once."""
+
+    @functools.wraps(step)
+    def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if self._stepping:
+            return step(self, *args, **kwargs)
+        self._stepping = True
+        try:
+            for before in list(self._before.values()):
+                new = before(self, args, kwargs)
+                if new is not None:
+                    args, kwargs = new
+            out = step(self, *args, **kwargs)
+            self._stepped = True
+            for after in list(self._after.values()):
+                after(self, args, kwargs)
+        finally:
+            self._stepping = False
+        return out
+
+    return call
+
 
 class Optimizer:
-    """The base: `param_groups` (parameters with their options) and `state` (what is remembered of each parameter)."""
+    """The base: `param_groups` (parameters with their options) and `state` (what is remembered of each parameter).
+
+    An optimiser of one's own has `__init__(params, ...)` that passes its options as `defaults`, and either `update`, which
+    records what happens to one parameter, or `step`.
+    """
+
+    _stepping = False
+    _stepped = False  # has there been a step? Schedulers ask
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = hooked(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
+        self._before: dict[int, Callable[..., Any]] = {}
+        self._after: dict[int, Callable[..., Any]] = {}
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"torch.{type(params).__name__}"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got torch.FloatTensor"
             )
         groups = list(params)
         if not groups:
@@ -37,19 +87,29 @@ class Optimizer:
             self.add_param_group(g)
 
     def add_param_group(self, param_group: Group) -> None:
-        """More parameters, with options of their own."""
-        group = dict(param_group)
-        given = group["params"]
-        group["params"] = [given] if isinstance(given, Tensor) else [p[1] if isinstance(p, tuple) else p for p in given]
-        for p in group["params"]:
-            if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not p.is_leaf:
-                raise ValueError("can't optimize a non-leaf Tensor")
-        known = {p for g in self.param_groups for p in g["params"]}
-        if known & set(group["params"]):
+        """More parameters, with options of their own: {"params": [...], "lr": ...}."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        if isinstance(param_group["params"], set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will "
+                "change between runs. Please use a list instead."
+            )
+        given = param_group["params"]
+        given = [given] if isinstance(given, Tensor) else list(given)
+        params = [p[1] if isinstance(p, tuple) else p for p in given]
+        for p in params:
+            check_parameter(p)
+        if len(set(params)) < len(params):
+            warnings.warn(DUPLICATES, stacklevel=3)
+        if any(p in set(params) for g in self.param_groups for p in g["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append({**self.defaults, **group})
+        group: Group = {**param_group, "params": params}
+        if given and all(isinstance(p, tuple) for p in given):
+            group["param_names"] = [p[0] for p in given]
+        elif any(isinstance(p, tuple) for p in given):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        self.param_groups.append({**group, **{n: x for n, x in self.defaults.items() if n not in group}})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients (with set_to_none=False they become zeros)."""
@@ -71,49 +131,115 @@ class Optimizer:
             for group in self.param_groups:
                 for p in group["params"]:
                     if p._grad is not None:
-                        written += self.update(p, p._grad.detach(), group, self.state[p])
+                        written += self.update(p, p._grad, group, self.state[p])
             run([x._value() for x in written])
         return loss
+
+    step = hooked(step)
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> list[Tensor]:
         """Record the update of one parameter; all tensors that it wrote."""
         raise NotImplementedError
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` before each step; what it returns replaces (args, kwargs)."""
+        return Handle(self._before, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return Handle(self._after, hook)
 
     # ---- saving
 
     def state_dict(self) -> dict[str, Any]:
         """State and options, with the parameters as numbers in the order of the groups."""
         number = {p: k for k, p in enumerate(p for g in self.param_groups for p in g["params"])}
-        groups = [{**g, "params": [number[p] for p in g["params"]]} for g in self.param_groups]
-        return {"state": {number[p]: dict(s) for p, s in self.state.items() if p in number}, "param_groups": groups}
+        groups = [
+            {**{n: x for n, x in g.items() if n != "params"}, "params": [number[p] for p in g["params"]]}
+            for g in self.param_groups
+        ]
+        state = {number[p]: {n: shown(n, x) for n, x in s.items()} for p, s in self.state.items() if s and p in number}
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state; the groups must have as many parameters as those here."""
+        """Take over a state, of this optimiser or of PyTorch's; the groups must have as many parameters as those here."""
         given = state_dict["param_groups"]
         if len(given) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
         if any(len(a["params"]) != len(b["params"]) for a, b in zip(given, self.param_groups, strict=True)):
             raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
-        flat = [p for g in self.param_groups for p in g["params"]]
-        self.state = defaultdict(dict, {flat[k]: {n: copied(x) for n, x in s.items()} for k, s in state_dict["state"].items()})
+        mine = (p for g in self.param_groups for p in g["params"])
+        by_number = dict(zip((k for g in given for k in g["params"]), mine, strict=True))
+        state: dict[Any, dict[str, Any]] = defaultdict(dict)
+        for k, s in state_dict["state"].items():
+            p = by_number[k]
+            state[p] = {n: taken(n, x, p) for n, x in s.items()}
+        self.state = state
         self.param_groups = [
-            {**deepcopy({k: v for k, v in a.items() if k != "params"}), "params": b["params"]}
+            {**{n: deepcopy(x) for n, x in a.items() if n != "params"}, "params": b["params"]}
             for a, b in zip(given, self.param_groups, strict=True)
         ]
 
     def __repr__(self) -> str:
-        lines = []
+        groups = []
         for k, g in enumerate(self.param_groups):
-            lines += [f"Parameter Group {k}", *(f"    {n}: {g[n]}" for n in sorted(g) if n != "params")]
-        return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+            groups.append("\n".join([f"Parameter Group {k}", *(f"    {n}: {g[n]}" for n in sorted(g) if n != "params")]))
+        return f"{type(self).__name__} (\n" + "\n\n".join(groups) + "\n)"
 
 
-def copied(x: Any) -> Any:
-    return x.detach().clone() if isinstance(x, Tensor) else deepcopy(x)
+def check_parameter(p: Any) -> None:
+    if not isinstance(p, Tensor):
+        raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+    if not (p.is_leaf or p._retains):
+        raise ValueError("can't optimize a non-leaf Tensor")
 
 
-def checked(name: str, value: float, below: float | None = None) -> float:
-    """An option that must not be negative (and must be less than `below`)."""
-    if value < 0 or (below is not None and value >= below):
-        raise ValueError(f"Invalid {name}: {value}")
-    return value
+def shown(name: str, x: Any) -> Any:
+    """An entry of the state as `state_dict` has it."""
+    return tensor(float(x)) if name in COUNTS and not isinstance(x, Tensor) else x
+
+
+def taken(name: str, x: Any, p: Tensor) -> Any:
+    """An entry of a loaded state for the parameter p: counts as numbers, floating tensors in the dtype of p, all else copied."""
+    if name in COUNTS:
+        return int(x) if name == "step" else float(x)
+    if isinstance(x, list):
+        return [taken(name, y, p) for y in x]
+    if isinstance(x, np.ndarray) or is_torch(x):
+        x = tensor(x) if isinstance(x, np.ndarray) else from_torch(x.detach())
+    if isinstance(x, Tensor):
+        own = x.detach().clone()
+        return own.to(p.dtype) if p.dtype.is_floating_point and own.dtype.is_floating_point else own
+    return deepcopy(x)
+
+
+# ---- options
+
+# How PyTorch calls an option in the error for a negative value.
+NAMES = {
+    "lr": "learning rate", "eps": "epsilon value",
+    **{n: f"{n} value" for n in (
+        "momentum", "weight_decay", "alpha", "rho", "lr_decay", "initial_accumulator_value", "momentum_decay",
+    )},
+}  # fmt: skip
+
+
+def options(**given: Any) -> dict[str, Any]:
+    """The options of an optimiser, checked: ValueError for a negative rate, a beta that is not in [0, 1) and so on."""
+    for name, what in NAMES.items():
+        x = given.get(name, 0)
+        if isinstance(x, Tensor) and x.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element")
+        if x < 0 or (name == "rho" and x > 1):
+            raise ValueError(f"Invalid {what}: {x}")
+    for k, b in enumerate(given.get("betas", ())):
+        if not 0 <= b < 1:
+            raise ValueError(f"Invalid beta parameter at index {k}: {b}")
+    if given.get("differentiable"):
+        raise NotImplementedError(
+            "differentiable=True is not supported: step() writes the parameters without recording. To differentiate through an "
+            "update, write it as an expression, p - lr * g, with g from torch.autograd.grad(..., create_graph=True)"
+        )
+    if given.get("fused") and given.get("foreach"):
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    return given

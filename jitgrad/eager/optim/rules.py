@@ -11,7 +11,7 @@ from ..creation import zeros_like
 from ..kernel import kernel
 from ..op import Op
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, checked
+from .optimizer import Group, Optimizer, options
 
 
 def rule(name: str, body: Any, several: bool = True) -> Op:
@@ -75,18 +75,21 @@ class SGD(Optimizer):
         self,
         params: Any,
         lr: float = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        defaults = dict(
-            lr=checked("learning rate", lr), momentum=checked("momentum value", momentum), dampening=dampening,
-            weight_decay=checked("weight_decay value", weight_decay), nesterov=nesterov, maximize=maximize,
+        defaults = options(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
+            foreach=foreach, differentiable=differentiable, fused=fused,
         )  # fmt: skip
         super().__init__(params, defaults)
 
@@ -125,9 +128,7 @@ _adam_op = rule("adam", _adam)
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba, 2015), with amsgrad and weight decay in the gradient."""
-
-    decoupled = False
+    """Adam (Kingma & Ba, 2015), with amsgrad, and weight decay in the gradient or (decoupled_weight_decay) apart from it."""
 
     def __init__(
         self,
@@ -135,36 +136,38 @@ class Adam(Optimizer):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
-        for k, b in enumerate(betas):
-            checked(f"beta parameter at index {k}", b, 1.0)
-        defaults = dict(
-            lr=checked("learning rate", lr), betas=tuple(betas), eps=checked("epsilon value", eps),
-            weight_decay=checked("weight_decay value", weight_decay), amsgrad=amsgrad, maximize=maximize,
+        defaults = options(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach,
+            capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=decoupled_weight_decay,
         )  # fmt: skip
         super().__init__(params, defaults)
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> list[Tensor]:
         state["step"] = t = state.get("step", 0) + 1
-        b1, b2 = group["betas"]
+        b1, b2 = map(float, group["betas"])
         ams, decay = group["amsgrad"], float(group["weight_decay"])
         names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if ams else [])]
         held = momentum_of(state, names, p)
         new = _adam_op(
             p, g, held[0], held[1], held[2] if ams else held[1], float(group["lr"]), b1, b2, float(group["eps"]), decay,
-            1.0 - b1**t, (1.0 - b2**t) ** 0.5, decoupled=self.decoupled, decays=decay != 0.0, ams=ams, up=group["maximize"],
+            1.0 - b1**t, (1.0 - b2**t) ** 0.5, decoupled=group["decoupled_weight_decay"], decays=decay != 0.0,
+            ams=ams, up=group["maximize"],
         )  # fmt: skip
         return written([p, *held], new)
 
 
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient (Loshchilov & Hutter, 2019)."""
-
-    decoupled = True
 
     def __init__(
         self,
@@ -174,10 +177,9 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
-        *,
-        maximize: bool = False,
+        **more: Any,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **more, decoupled_weight_decay=True)
 
 
 # ---- RMSprop.  v <- a v + (1 - a) g^2;  centred: k <- a k + (1 - a) g, v - k^2;  b <- m b + g / (sqrt(v) + eps);  x <- x - lr b
@@ -210,16 +212,17 @@ class RMSprop(Optimizer):
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
+        weight_decay: float = 0,
+        momentum: float = 0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
-        defaults = dict(
-            lr=checked("learning rate", lr), alpha=checked("alpha value", alpha), eps=checked("epsilon value", eps),
-            weight_decay=checked("weight_decay value", weight_decay), momentum=checked("momentum value", momentum),
-            centered=centered, maximize=maximize,
+        defaults = options(
+            lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay, capturable=capturable,
+            foreach=foreach, maximize=maximize, differentiable=differentiable,
         )  # fmt: skip
         super().__init__(params, defaults)
 
@@ -256,17 +259,19 @@ class Adagrad(Optimizer):
         self,
         params: Any,
         lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        defaults = dict(
-            lr=checked("learning rate", lr), lr_decay=checked("lr_decay value", lr_decay),
-            weight_decay=checked("weight_decay value", weight_decay), eps=checked("epsilon value", eps),
-            initial_accumulator_value=checked("initial_accumulator_value value", initial_accumulator_value), maximize=maximize,
+        defaults = options(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
+            foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused,
         )  # fmt: skip
         super().__init__(params, defaults)
 
