@@ -172,6 +172,9 @@ def row(values: np.ndarray, indent: int, short: bool, styles: list[Style]) -> st
 
 # ---- the whole
 
+# A tensor as (itself without a tangent, its tangent or None). Forward mode puts its own here.
+UNPACK: list[Callable[[Any], tuple[Any, Any]]] = [lambda x: (x, None)]
+
 
 def readable(x: Any) -> np.ndarray:
     """The value as an array of numbers that Python can write."""
@@ -189,11 +192,14 @@ def remarks(x: Any, values: np.ndarray) -> list[str]:
     usual = (default,) if not values.size else (default, dtypes.default_of(dtypes.COMPLEX), dtypes.int64, dtypes.bool)
     if x.dtype not in usual:
         said.append(f"dtype={x.dtype}")
-    edge = x._current_edge()
+    primal, tangent = UNPACK[0](x)
+    edge = primal._current_edge()
     if edge is not None:
         said.append(f"grad_fn=<{grad_fn(edge).name()}>")
     elif x._needs:
         said.append("requires_grad=True")
+    if tangent is not None:
+        said.append(f"tangent={tangent}")
     return said
 
 

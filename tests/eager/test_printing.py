@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jitgrad.eager as torch
+import jitgrad.eager.autograd.forward_ad as forward_ad
 
 nan, inf = float("nan"), float("inf")
 
@@ -98,6 +99,15 @@ def test_format():
     assert f"{torch.tensor([1.0])}" == "tensor([1.])"
     with pytest.raises(TypeError, match=r"unsupported format string passed to Tensor\.__format__"):
         f"{torch.tensor([1.0]):.3f}"
+
+
+def test_dual_tensors():
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+        assert repr(x) == "tensor([1., 2.], tangent=tensor([3., 4.]))"
+        assert repr(x * x) == "tensor([1., 4.], tangent=tensor([ 6., 16.]))"
+        assert repr(forward_ad.make_dual(torch.tensor(1.0), torch.tensor(3.0))) == "tensor(1., tangent=3.0)"
+    assert repr(torch.ones(2)) == "tensor([1., 1.])"
 
 
 # ---- beside PyTorch

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from .. import printing
 from ..engine import PULL, Releasable
 from ..modes import modes
 from ..node import Edge, Leaf, Node, Part, Spent, is_pick, now, record, results
@@ -114,6 +115,9 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     if not any(isinstance(e, Leaf) for e in behind(edge)):
         primal = tensor.detach()
     return UnpackedDualTensor(primal, found)
+
+
+printing.UNPACK[0] = unpack_dual
 
 
 def behind(edge: Edge) -> list[Edge]:
