@@ -15,6 +15,8 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 from . import autograd, methods, nn, optim, random, return_types, special, viz
 from .activations import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .complex_tensors import *
+from .conversion import *
 from .creation import *
 from .device import cuda, device
 from .dtypes import *

@@ -13,7 +13,8 @@ from scipy import special
 from ..front.dispatch import call
 from . import dtypes
 from .kernel import Aval, Kernel
-from .op import Op, converted
+from .complexes import computed
+from .op import Op
 from .pointwise import function
 from .reductions import axis_of
 from .tensor import Tensor
@@ -119,7 +120,7 @@ def kept_float(name: str, body: Any, node: str, saves: str = "") -> Op:
     def choose(t: Aval, **options: Any) -> Kernel:
         if not t.dtype.is_floating_point:
             raise NotImplementedError(f"\"{kernel_name}\" not implemented for '{t.dtype.legacy}'")
-        return converted(body, node, (t,), t.dtype, saves=saves, **options)
+        return computed(body, node, (t,), t.dtype, saves=saves, **options)
 
     return Op(name, choose)
 
@@ -128,7 +129,7 @@ def _choose_relu(t: Aval) -> Kernel:
     if t.dtype is dtypes.bool or t.dtype.is_complex:
         what = "Boolean" if t.dtype is dtypes.bool else "complex"
         raise RuntimeError(f"{what} inputs not supported for relu")
-    return converted(_relu, "Relu", (t,), t.dtype, saves="result")
+    return computed(_relu, "Relu", (t,), t.dtype, saves="result")
 
 
 relu = Op("relu", _choose_relu)
@@ -210,7 +211,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def _choose_threshold(t: Aval, threshold: float, value: float) -> Kernel:
     if t.dtype is dtypes.bool or t.dtype.is_complex:
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{t.dtype.legacy}'")
-    return converted(_threshold, "Threshold", (t,), t.dtype, threshold=threshold, value=value)
+    return computed(_threshold, "Threshold", (t,), t.dtype, threshold=threshold, value=value)
 
 
 _thresholds = Op("threshold", _choose_threshold)
@@ -222,7 +223,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 
 def _choose_prelu(x: Aval, weight: Aval, shape: tuple[int, ...]) -> Kernel:
-    return converted(_prelu_channels, "PreluKernel", (x, weight), x.dtype, shape=shape)
+    return computed(_prelu_channels, "PreluKernel", (x, weight), x.dtype, shape=shape)
 
 
 def _prelu_channels(x: Any, weight: Any, shape: tuple[int, ...]) -> Any:
@@ -254,7 +255,7 @@ def _choose_glu(t: Aval, dim: int) -> Kernel:
     axis = axis_of(dim, len(t.shape))
     if t.shape[axis] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {t.shape[axis]}")
-    return converted(_glu, "Glu", (t,), t.dtype, axis=axis)
+    return computed(_glu, "Glu", (t,), t.dtype, axis=axis)
 
 
 _glus = Op("glu", _choose_glu)
@@ -275,7 +276,7 @@ def _over(name: str, body: Any, node: str) -> Op:
             raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{to.legacy}'")
         axis = axis_of(dim, len(t.shape))
         whole = _negated if negated else _axis if t.shape else _no_axis
-        return converted(whole, node, (t,), to, saves="result", f=body, axis=axis)
+        return computed(whole, node, (t,), to, saves="result", f=body, axis=axis)
 
     return Op(name, choose)
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import dtypes, return_types
 from .kernel import Aval, Kernel, kernel
-from .op import Op, converted
+from .complexes import computed
+from .op import Op
 from .pointwise import maximum, minimum
 from .reductions import axis_of, dims_of, key, reduction
 from .tensor import Tensor
@@ -67,7 +68,7 @@ def _place_of(name: str, find: Any) -> Op:
         if t.dtype is dtypes.bool:
             raise RuntimeError(f"{name}(): does not support bool input")
         axis = None if dim is None else _checked_axis(name, t, dim)
-        return converted(_place, name, (t,), t.dtype, dtypes.int64, find=find, axis=axis, keepdim=bool(keepdim))
+        return computed(_place, name, (t,), t.dtype, dtypes.int64, find=find, axis=axis, keepdim=bool(keepdim))
 
     return Op(name, choose)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import dtypes, einsums
 from .kernel import Aval, Kernel
-from .op import Op, converted, result_dtype
+from .complexes import computed
+from .op import Op, result_dtype
 from .reductions import axis_of
 from .tensor import Tensor
 
@@ -86,7 +87,7 @@ def _node(a: Aval, b: Aval) -> str:
 def _choose_matmul(a: Aval, b: Aval) -> Kernel:
     check_product(a, b)
     same_dtype(a, b)
-    return converted(np.matmul, _node(a, b), (a, b), a.dtype)
+    return computed(np.matmul, _node(a, b), (a, b), a.dtype)
 
 
 def _product(name: str, check: Any, node: str) -> Op:
@@ -94,7 +95,7 @@ def _product(name: str, check: Any, node: str) -> Op:
         check(a, b)
         check_product(a, b)
         same_dtype(a, b)
-        return converted(np.matmul, node, (a, b), a.dtype)
+        return computed(np.matmul, node, (a, b), a.dtype)
 
     return Op(name, choose)
 
@@ -166,7 +167,7 @@ def _outer(a: Any, b: Any) -> Any:
 def _choose_outer(a: Aval, b: Aval) -> Kernel:
     for t, name in ((a, "self"), (b, "vec2")):
         ranked(t, 1, f"outer: Expected 1-D argument {name}, but got {len(t.shape)}-D")
-    return converted(_outer, "Mul", (a, b), result_dtype((a, b)))
+    return computed(_outer, "Mul", (a, b), result_dtype((a, b)))
 
 
 _outers = Op("outer", _choose_outer)
@@ -190,7 +191,7 @@ def _choose_inner(a: Aval, b: Aval) -> Kernel:
             f"inner() the last dimension must match on both input tensors but got shapes {list(a.shape)} and {list(b.shape)}"
         )
     same_dtype(a, b)
-    return converted(_inner, {(1, 1): "Dot"}.get((len(a.shape), len(b.shape)), "View"), (a, b), a.dtype)
+    return computed(_inner, {(1, 1): "Dot"}.get((len(a.shape), len(b.shape)), "View"), (a, b), a.dtype)
 
 
 _inners = Op("inner", _choose_inner)
@@ -221,7 +222,7 @@ def _adding(name: str, check: Any, shape: Any, total: bool = False) -> Any:
             raise RuntimeError(f"self and mat2 must have the same dtype, but got {x.dtype.legacy} and {b.dtype.legacy}")
         if beta == 0:
             x = Aval.of(a.dtype, x.shape)
-        return converted(_added, name.capitalize(), (x, a, b), a.dtype, beta=beta, alpha=alpha, total=total)
+        return computed(_added, name.capitalize(), (x, a, b), a.dtype, beta=beta, alpha=alpha, total=total)
 
     return Op(name, choose)
 
@@ -273,7 +274,7 @@ def _addr(x: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
     return np.broadcast_to(x * beta, product.shape) + product if beta else product
 
 
-_addrs = Op("addr", lambda x, a, b, **options: converted(_addr, "Addr", (x, a, b), result_dtype((x, a, b)), **options))
+_addrs = Op("addr", lambda x, a, b, **options: computed(_addr, "Addr", (x, a, b), result_dtype((x, a, b)), **options))
 
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -292,7 +293,7 @@ def _choose_einsum(*types: Aval, equation: str) -> Kernel:
     einsums.check(equation, [t.shape for t in types])
     for t in types[1:]:
         same_dtype(types[0], t)
-    return converted(_einsum, einsums.node(equation), types, types[0].dtype, equation=equation)
+    return computed(_einsum, einsums.node(equation), types, types[0].dtype, equation=equation)
 
 
 _einsums = Op("einsum", _choose_einsum)
@@ -334,7 +335,7 @@ def _choose_tensordot(a: Aval, b: Aval, dims: Any) -> Kernel:
             )
     same_dtype(a, b)
     axes = (tuple(axis_of(i, len(a.shape)) for i in left), tuple(axis_of(j, len(b.shape)) for j in right))
-    return converted(_tensordot, "View", (a, b), a.dtype, axes=axes)
+    return computed(_tensordot, "View", (a, b), a.dtype, axes=axes)
 
 
 _tensordots = Op("tensordot", _choose_tensordot)
@@ -358,7 +359,7 @@ def _kron(a: Any, b: Any) -> Any:
     return np.kron(a, b)
 
 
-_krons = Op("kron", lambda a, b: converted(_kron, "UnsafeView", (a, b), result_dtype((a, b))))
+_krons = Op("kron", lambda a, b: computed(_kron, "UnsafeView", (a, b), result_dtype((a, b))))
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
@@ -372,7 +373,7 @@ def _trace(x: Any) -> Any:
 
 def _choose_trace(t: Aval) -> Kernel:
     ranked(t, 2, f"trace: expected a matrix, but got tensor with dim {len(t.shape)}")
-    return converted(_trace, "Trace", (t,), t.dtype if t.dtype.differentiable else dtypes.int64)
+    return computed(_trace, "Trace", (t,), t.dtype if t.dtype.differentiable else dtypes.int64)
 
 
 _traces = Op("trace", _choose_trace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, comparing, extremes, linear, norms, pointwise, reductions, special
+from . import activations, comparing, complex_tensors, conversion, extremes, linear, norms, pointwise, reductions, special
 
 Table = dict[str, Callable[..., Any]]
 
@@ -41,6 +41,8 @@ PLAIN: Table = {
     **named(norms, "norm dist"),
     **named(linear, "matmul mm mv dot bmm outer ger inner kron trace"),
     "polygamma": lambda x, n: special.polygamma(n, x),
+    **conversion.METHODS,
+    **complex_tensors.METHODS,
 }
 # The operators, by the names of their methods; `BINARY` also from the right and in place.
 BINARY: Table = {
@@ -51,3 +53,4 @@ BINARY: Table = {
 }  # fmt: skip
 COMPARE: Table = named(pointwise, "eq ne lt le gt ge")
 UNARY: Table = {"neg": pointwise.neg, "abs": pointwise.abs, "invert": comparing.invert, "pos": pointwise.positive}
+PROPERTIES: dict[str, property] = complex_tensors.PROPERTIES

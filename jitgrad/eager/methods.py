@@ -313,7 +313,7 @@ def install() -> None:
         setattr(Tensor, f"__i{name}__", in_place(operator(f), f"__i{name}__"))
     for name, f in math_methods.COMPARE.items():
         setattr(Tensor, f"__{name}__", operator(f))
-    for name, value in (*SPECIAL.items(), *properties().items()):
+    for name, value in (*SPECIAL.items(), *properties().items(), *math_methods.PROPERTIES.items()):
         setattr(Tensor, name, value)
     for name in ("dim", "ndimension"):
         setattr(Tensor, name, lambda self: len(self.shape))

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .functions import absolute
 from .kernel import Aval, Kernel
-from .op import Op, check_broadcast, converted, result_dtype
+from .complexes import computed
+from .op import Op, check_broadcast, result_dtype
 from .reductions import dims_of, key
 from .tensor import Tensor
 
@@ -45,7 +47,7 @@ def _floats(name: str, t: Aval, dtype: Any) -> dtypes.dtype:
 def _choose_vector(t: Aval, order: float, dim: Any, keepdim: bool, dtype: Any) -> Kernel:
     to = _floats("vector_norm", t, dtype)
     axes = dims_of(dim, len(t.shape))
-    return converted(_norm, "LinalgVectorNorm", (t,), to, saves="", order=order, axes=axes, keepdim=bool(keepdim))
+    return computed(_norm, "LinalgVectorNorm", (t,), to, saves="", order=order, axes=axes, keepdim=bool(keepdim))
 
 
 _vector = Op("vector_norm", _choose_vector)
@@ -53,6 +55,7 @@ _vector = Op("vector_norm", _choose_vector)
 
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """(sum |x|^ord)^(1/ord) over all, or over `dim`; ord may be 0 (how many are not 0), inf or -inf."""
+    x = absolute(x) if x.dtype.is_complex else x
     return _vector(x, order=float(ord), dim=key(dim), keepdim=keepdim, dtype=dtype)
 
 
@@ -79,10 +82,10 @@ def _choose_matrix(t: Aval, order: Any, dim: Any, keepdim: bool, dtype: Any) -> 
     if axes is None or len(axes) != 2:
         raise RuntimeError("linalg.matrix_norm: dim must be a 2-tuple. Got " + " ".join(str(d) for d in dim))
     if order == "fro":
-        return converted(_frobenius, "LinalgVectorNorm", (t,), to, axes=axes, keepdim=bool(keepdim))
+        return computed(_frobenius, "LinalgVectorNorm", (t,), to, axes=axes, keepdim=bool(keepdim))
     if order in (1.0, -1.0, math.inf, -math.inf):
         node = "Amax" if order > 0 else "Amin"
-        return converted(_row_sums, node, (t,), to, order=order, axes=axes, keepdim=bool(keepdim))
+        return computed(_row_sums, node, (t,), to, order=order, axes=axes, keepdim=bool(keepdim))
     raise NotImplementedError(
         f"linalg.matrix_norm: order {order} needs singular values, which have no derivative here; 'fro', 1, -1, inf and -inf are covered"
     )
@@ -132,7 +135,7 @@ def _dist(x: Any, z: Any, order: float) -> Any:
 
 def _choose_dist(x: Aval, z: Aval, order: float) -> Kernel:
     check_broadcast((x, z))
-    return converted(_dist, "Dist", (x, z), result_dtype((x, z)), order=order)
+    return computed(_dist, "Dist", (x, z), result_dtype((x, z)), order=order)
 
 
 _dists = Op("dist", _choose_dist)
@@ -153,7 +156,7 @@ def _choose_cosine(x: Aval, z: Aval, dim: int, eps: float) -> Kernel:
     check_broadcast((x, z))
     rank = max(len(x.shape), len(z.shape))
     (axis,) = dims_of(dim, rank) or (0,)
-    return converted(_cosine, "Sum.1", (x, z), result_dtype((x, z)), axis=axis, eps=eps)
+    return computed(_cosine, "Sum.1", (x, z), result_dtype((x, z)), axis=axis, eps=eps)
 
 
 _cosines = Op("cosine_similarity", _choose_cosine)
@@ -170,7 +173,7 @@ def _pairwise(x: Any, z: Any, order: float, eps: float, keepdim: bool) -> Any:
 
 def _choose_pairwise(x: Aval, z: Aval, **options: Any) -> Kernel:
     check_broadcast((x, z))
-    return converted(_pairwise, "Norm.1", (x, z), result_dtype((x, z)), **options)
+    return computed(_pairwise, "Norm.1", (x, z), result_dtype((x, z)), **options)
 
 
 _pairwises = Op("pairwise_distance", _choose_pairwise)
@@ -191,7 +194,7 @@ def _choose_cdist(x: Aval, z: Aval, order: float) -> Kernel:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {len(t.shape)}D")
     if x.shape[-1] != z.shape[-1]:
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x.shape[-1]} X2: {z.shape[-1]}")
-    return converted(_cdist, "Cdist", (x, z), result_dtype((x, z)), order=order)
+    return computed(_cdist, "Cdist", (x, z), result_dtype((x, z)), order=order)
 
 
 _cdists = Op("cdist", _choose_cdist)
@@ -207,7 +210,7 @@ def _normalized(x: Any, order: float, axes: Any, eps: float) -> Any:
 
 
 def _choose_normalized(t: Aval, order: float, dim: Any, eps: float) -> Kernel:
-    return converted(_normalized, "Div", (t,), t.dtype, order=order, axes=dims_of(dim, len(t.shape)), eps=eps)
+    return computed(_normalized, "Div", (t,), t.dtype, order=order, axes=dims_of(dim, len(t.shape)), eps=eps)
 
 
 _normalizes = Op("normalize", _choose_normalized)

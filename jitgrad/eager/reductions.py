@@ -12,7 +12,8 @@ from scipy import special
 from ..front.dispatch import call
 from . import dtypes
 from .kernel import Aval, Kernel, kernel
-from .op import Op, converted
+from .complexes import computed
+from .op import Op
 from .tensor import Tensor
 
 Dims = int | tuple[int, ...] | None
@@ -57,7 +58,7 @@ def reduction(name: str, f: Any, result: str, node: str = "", saves: str = "", a
         axes = dims_of(dim, len(t.shape))
         inside = dtypes.bool if result in ("bool", "count") else to
         out = {"bool": dtypes.bool, "count": dtypes.int64}.get(result)
-        return converted(
+        return computed(
             _reduced, along if along and dim is not None else node, (t,), inside, out, saves,
             fold=f, dim=axes, keepdim=bool(keepdim), options=tuple(options.items()),
         )  # fmt: skip
@@ -138,7 +139,7 @@ def _prods(x: Any, axis: Any, keepdim: bool) -> Any:
 def _choose_prod(t: Aval, dim: int | None = None, keepdim: bool = False, dtype: Any = None) -> Kernel:
     to = RESULT["sum"](t.dtype) if dtype is None else dtypes.of(dtype)
     axis = None if dim is None else axis_of(dim, len(t.shape))
-    return converted(_prods, "Prod" if dim is None else "Prod.1", (t,), to, axis=axis, keepdim=bool(keepdim))
+    return computed(_prods, "Prod" if dim is None else "Prod.1", (t,), to, axis=axis, keepdim=bool(keepdim))
 
 
 _prod = Op("prod", _choose_prod)
@@ -221,7 +222,7 @@ def _logsumexp(x: Any, axes: Any, keepdim: bool) -> Any:
 
 def _choose_logsumexp(t: Aval, dim: Any, keepdim: bool) -> Kernel:
     to = t.dtype if t.dtype.differentiable else dtypes.get_default_dtype()
-    return converted(_logsumexp, "Logsumexp", (t,), to, saves="result", axes=dims_of(dim, len(t.shape)), keepdim=bool(keepdim))
+    return computed(_logsumexp, "Logsumexp", (t,), to, saves="result", axes=dims_of(dim, len(t.shape)), keepdim=bool(keepdim))
 
 
 _logsumexps = Op("logsumexp", _choose_logsumexp)
@@ -239,7 +240,7 @@ def _cumulative(x: Any, fold: Any, axis: int) -> Any:
 def _along(name: str, fold: Any) -> Any:
     def choose(t: Aval, dim: int, dtype: Any = None) -> Kernel:
         to = RESULT["sum"](t.dtype) if dtype is None else dtypes.of(dtype)
-        return converted(_cumulative, name.capitalize(), (t,), to, fold=fold, axis=axis_of(dim, len(t.shape)))
+        return computed(_cumulative, name.capitalize(), (t,), to, fold=fold, axis=axis_of(dim, len(t.shape)))
 
     return Op(name, choose)
 

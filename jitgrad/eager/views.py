@@ -63,8 +63,9 @@ def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _diagonal(x: Any, offset: int, axis1: int, axis2: int, length: int, tail: bool) -> Any:
     """The diagonal is the last axis, before the pairs of complex numbers (`tail`)."""
-    out = np.diagonal(x, offset, axis1, axis2)
-    return np.moveaxis(out, -1, -2) if tail else out
+    at = np.arange(length)
+    out = np.moveaxis(x, (axis1, axis2), (0, 1))[at + max(-offset, 0), at + max(offset, 0)]
+    return np.moveaxis(out, 0, -2 if tail else -1)
 
 
 def _same(x: Any) -> Any:
@@ -280,8 +281,8 @@ def along(array: np.ndarray, path: Path, whole: Aval, part: Aval) -> np.ndarray:
         return array
     shape, strides, offset = layout(whole, element_strides(array), path, part)
     d = part.dtype.storage
-    if d != array.dtype:
-        array = array[..., None].view(d)
+    if d != array.dtype:  # reals as the pairs that they are, or the other way round
+        array = array[..., None].view(d) if d.itemsize < array.itemsize else np.ascontiguousarray(array).reshape(-1).view(d)
     cell = d.itemsize
     if not array.size:
         return strided(array, shape, [s * cell for s in strides])
