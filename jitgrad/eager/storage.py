@@ -20,7 +20,7 @@ WRITERS = {"CopySlices": "torch::autograd::CopySlices", "CopyBackwards": "torch:
 class Storage:
     """What tensors share. `node`: the value of the whole. `shared`: memory that NumPy may read and write at any time, then the
     value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours. `age`: the present version, on
-    all nodes that were read from here since it began."""
+    all nodes that were read from here since it began. `writes`: tensors that saw less of them read their value again."""
 
     __slots__ = ("_node", "age", "aval", "lent", "shared", "writes")
 
@@ -39,6 +39,8 @@ class Storage:
             return False
         if self.lent is not None and self.lent() is None:
             self._node, self.shared, self.lent = leaf(self.shared, self.aval), None, None
+            self._node.owner, self._node.age = HELD, self.age
+            self.writes += 1  # what tensors remember is older than what NumPy wrote
             return False
         return True
 
@@ -77,7 +79,7 @@ class Storage:
             node = self._node
             assert node is not None
             buffer = known(node)
-            if count_of(node) > 2 or not buffer.flags.writeable or not buffer.flags.c_contiguous:
+            if count_of(node) > 2 or not alone(buffer):
                 buffer = np.array(buffer, order="C")  # somebody else may still want the old value
             self.shared, self._node = buffer, None
             self.lent = _gone
@@ -103,6 +105,12 @@ class Lent:
 
 def _gone() -> None:
     """In the place of a weak reference to an array that is no more."""
+
+
+def alone(buffer: np.ndarray) -> bool:
+    """Is this memory a whole array that no other array is a view of? (Its node, the caller and this function refer to it.)"""
+    whole = buffer.base is None and buffer.flags.writeable and buffer.flags.c_contiguous
+    return whole and sys.getrefcount(buffer) <= 4
 
 
 def count_of(node: Node) -> int:
