@@ -16,6 +16,7 @@ class _Modes(threading.local):
     inference = False  # and their results may never be saved for a return sweep
     anomaly = False  # remember where operations stand, look for nan
     check_nan = True
+    watch = False  # operations look at `anomaly` and `saved`
     saved: tuple[Any, ...] = ()  # (pack, unpack): what sees the values that are kept for a return sweep
     refused = ""  # why `saved_tensors_hooks` may not be used
     duals = 0  # how many levels of forward mode are open

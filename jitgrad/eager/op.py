@@ -72,8 +72,11 @@ class Op:
             if inference:
                 raise RuntimeError(INFERENCE)
             node = record(k, inputs, tuple(edges), outs)
-            if modes.anomaly:
-                node.trace = traceback.extract_stack()[:-1]
+            if modes.watch:
+                if modes.anomaly:
+                    node.trace = traceback.extract_stack()[:-1]
+                if modes.saved:
+                    return PACK[0](node, given, self.several)
         else:
             node = record(k, inputs, (), outs)
         if node.seq % CHECK_EVERY == 0:
@@ -140,6 +143,8 @@ Fix = tuple[Any, ...]  # what is done to each number before it is recorded; None
 Choice = tuple[Kernel, bool, "Fix | None", tuple[Aval, ...]]  # kernel, is it differentiable, fix, types of the results
 FIXES: dict[Any, Callable[[Any], Any]] = {float: float, int: int, bool: bool, complex: complex_leaf}
 
+
+PACK: list[Callable[..., Any]] = []  # what `saved_tensors_hooks` does with a recorded node (`autograd/packing.py`)
 
 INFERENCE = (
     "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked "

@@ -24,7 +24,7 @@ class detect_anomaly(Mode):
     """
 
     def __init__(self, check_nan: bool = True) -> None:
-        super().__init__(anomaly=True, check_nan=check_nan)
+        super().__init__(anomaly=True, check_nan=check_nan, watch=True)
         warnings.warn(ENABLED, UserWarning, stacklevel=2)
 
 
@@ -32,12 +32,11 @@ class set_detect_anomaly(Mode):
     """Switches anomaly mode at once; as a context, puts the old one back at its end."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        super().__init__(anomaly=bool(mode), check_nan=check_nan)
-        self.before.append({name: getattr(modes, name) for name in self.wanted})
-        modes.anomaly, modes.check_nan = bool(mode), check_nan
+        super().__init__(anomaly=bool(mode), check_nan=check_nan, watch=bool(mode or modes.saved))
+        super().__enter__()
 
     def __enter__(self) -> None:
-        modes.anomaly, modes.check_nan = self.wanted["anomaly"], self.wanted["check_nan"]
+        """The modes are set already."""
 
 
 __all__ = ["detect_anomaly", "set_detect_anomaly"]

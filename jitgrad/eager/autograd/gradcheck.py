@@ -226,7 +226,9 @@ def check_backward(check: Check, y: Tensor, k: int, wanted: Sequence[np.ndarray]
     for (i, _), a, n in zip(check.differentiable, found, wanted, strict=True):
         compare(check, a, n, k, i, part, "")
     for a, b in zip(found, once_more, strict=True):
-        if a.size and np.max(np.abs(a - b)) > tol:
+        # A structure runs interpreted the first time and compiled from then on, which rounds differently.
+        rounding = 64 * np.finfo(a.dtype).eps * np.max(np.abs(a), initial=0.0)
+        if np.max(np.abs(a - b), initial=0.0) > tol + rounding:
             raise GradcheckError(DETERMINISM.format(tol=tol))
 
 

@@ -10,6 +10,7 @@ from ..grad_fn import GradFn as Node
 from ..grad_fn import pair
 from ..modes import Mode
 from ..tensor import Tensor
+from . import packing  # noqa: F401  (registers itself)
 from .saved import saved_tensors_hooks
 
 

@@ -80,7 +80,7 @@ def saved_tensors_hooks(pack_hook: Hook, unpack_hook: Hook) -> Iterator[None]:
     """
     if modes.refused:
         raise RuntimeError(modes.refused)
-    with Mode(saved=(*modes.saved, (pack_hook, unpack_hook))):
+    with Mode(saved=(*modes.saved, (pack_hook, unpack_hook)), watch=True):
         yield
 
 
