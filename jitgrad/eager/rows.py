@@ -199,7 +199,7 @@ def _scattered(name: str) -> Op:
                 f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
                 f"{list(wanted.shape)}"
             )
-        return kernel(put_kernel(path, x.dtype).body, name, (x.dtype,), path=path)
+        return kernel(put_kernel(path, x, wanted).body, name, (x.dtype,), path=path)
 
     return Op(name, choose)
 

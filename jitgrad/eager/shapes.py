@@ -102,7 +102,8 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The same numbers in another shape (one size may be -1): a view where that is possible, else a copy."""
     found = reshaped(sizes(shape), x._node.aval.numel)
     if fits(x, found):
-        return viewed(x, _reshape, "View", shape=deep(x, found))
+        whole = not x._path or x._layout()[1] == contiguous(tuple(x.shape))
+        return viewed(x, _reshape, "View" if whole else "ReshapeAlias", shape=deep(x, found))
     return _copied(x, shape=deep(x, found))
 
 

@@ -70,7 +70,7 @@ class Storage:
             assert self.shared is not None
             along(self.shared, path, self.aval, node.aval)[...] = known(node)
         else:
-            self._node = record(put_kernel(path, self.aval.dtype), (self._node, node), ()) if path else node
+            self._node = record(put_kernel(path, self.aval, node.aval), (self._node, node), ()) if path else node
             self._node.owner, self._node.age = HELD, self.age
 
     def lend(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from .node import HELD, Edge, Leaf, Node, leaf, record
 from .run import stored
 from .storage import Storage
 from .views import Path, element_strides, layout, put_kernel
-from .writable import check_recordable, check_writable
+from .writable import OTHER_WRITE, check_recordable, check_writable, is_one_of_several, several_views
 
 NON_LEAF_GRAD = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
@@ -43,6 +43,7 @@ class Tensor:
     _unrecorded = False  # of a view: made where gradients are not recorded
     _place = 0  # of a view that is one of several: which
     _quiet = False  # of `x.data`: what is written here is no new version
+    _broken = ""  # of one of several views whose base was written: why it has no gradient any more
     _forbidden = ""  # of a result of a custom Function: why it may not be written
 
     if TYPE_CHECKING:  # what `methods.py` adds
@@ -70,7 +71,7 @@ class Tensor:
     _leaf: Any  # of a leaf that requires a gradient: a weak reference to where it arrives
     _grad: Any
 
-    def __init__(self, node: Node, edge: Edge | None = None) -> None:
+    def __init__(self, node: Any = None, edge: Edge | None = None, *more: Any) -> None:
         self._node, self._edge, self._storage, self._path, self._base = node, edge, None, (), None
         self._leaf = self._grad = None
         self._hooks: dict[int, Any] | None = None
@@ -78,7 +79,13 @@ class Tensor:
         self._needs = self._retains = False
         self._inference = modes.inference
         self._seen = 0
-        node.owner = ref(self) if node.owner is None else HELD
+        try:
+            node.owner = ref(self) if node.owner is None else HELD
+        except AttributeError:  # torch.Tensor(2, 3)
+            self._old_style(*[x for x in (node, edge, *more) if x is not None])
+
+    def _old_style(self, *args: Any) -> None:
+        """Be a new tensor of these sizes or with this data (`creation.py`)."""
 
     # ---- the value
 
@@ -102,6 +109,8 @@ class Tensor:
         if base is not None:
             node, path = base._value(), path[len(base._path) :]
             edge = None if self._unrecorded else base._gradient_edge()
+            if edge is not None and is_one_of_several(self):
+                self._broken = several_views(self, OTHER_WRITE)
         for k in path:
             node = record(kernel(k.body, "AsStrided", k.dtypes, **k.options), (node,), (edge,) if edge is not None else ())
             edge = node if node.edges else None
@@ -122,6 +131,8 @@ class Tensor:
     def _gradient_edge(self) -> Edge | None:
         """Where the gradient of this tensor goes; None if nowhere."""
         edge = self._current_edge() if self._base is not None else self._edge
+        if self._broken and modes.grad:
+            raise RuntimeError(self._broken)
         if edge is not None or not self._needs:
             return edge
         found = self._leaf() if self._leaf is not None else None
@@ -189,7 +200,7 @@ class Tensor:
         if path:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
             edges = edges if any(e is not None for e in edges) else ()
-            value = record(put_kernel(path, root._node.aval.dtype), (root._value(), value), edges)
+            value = record(put_kernel(path, root._node.aval, new._node.aval), (root._value(), value), edges)
             edge = value if value.edges else None
         s.put(root._path, value, None if self._quiet else new._node.seq if since is None else since)
         root._node, root._seen, value.owner, value.age = value, s.writes, HELD, s.age
@@ -279,6 +290,18 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
+    def __getitem__(self, key: Any) -> Any:
+        found = tuple.__getitem__(self, key)
+        return Size(found) if type(key) is slice else found
+
+    def __add__(self, other: Any) -> Size:
+        return Size(tuple.__add__(self, other))
+
+    def __mul__(self, n: Any) -> Size:
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
     def numel(self) -> int:
         n = 1
         for k in self:
@@ -288,10 +311,16 @@ class Size(tuple):
 
 def _check_grad(x: Tensor, g: Any) -> None:
     if not isinstance(g, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__!r}")
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
     if g.shape != x.shape:
         raise RuntimeError(
-            "assigned grad has data of a different size" if g.dtype is x.dtype else "assigned grad has data of a different type"
+            f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(x.shape)}'. Please ensure that "
+            "the gradient and the tensor are the same size"
+        )
+    if g.dtype is not x.dtype:
+        raise RuntimeError(
+            f"attempting to assign a gradient with dtype '{g.dtype.legacy.lower()}' to a tensor with grad_dtype '{x.dtype.legacy}'. "
+            "The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
         )
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided
 
-from .dtypes import dtype as DType
 from .kernel import Aval, Kernel, kernel
 
 Path = tuple[Kernel, ...]
@@ -138,9 +137,14 @@ WRITES: dict[Any, Callable[..., Any]] = {
 }
 
 
-def put_kernel(path: Path, d: DType) -> Kernel:
+def put_kernel(path: Path, whole: Aval, part: Aval) -> Kernel:
     """(the whole, its new part) -> the new whole"""
-    return kernel(_put, "CopySlices", (d,), path=path)
+    if any(k.body is _expand for k in path):  # but no cell is there twice: this was checked
+        if whole.dtype.is_complex or part.dtype.is_complex:
+            raise NotImplementedError("writing into a part of an expanded complex tensor: clone() it first")
+        shape, strides, offset = layout(whole, None, path, part)
+        path = (kernel(_strided, "AsStrided", shape=shape, strides=strides, offset=offset),)
+    return kernel(_put, "CopySlices", (whole.dtype,), path=path)
 
 
 def _put(base: Any, value: Any, path: Path) -> Any:

@@ -20,9 +20,21 @@ NO_GRAD_VIEW = (
 SEVERAL = ("Split", "SplitWithSizes", "Unbind")  # views that come several at a time; PyTorch does not let them be written
 
 
-def several_views(name: str, place: int) -> str:
+OTHER_WRITE = "its base or another view of its base has been"
+
+
+def is_one_of_several(x: Any) -> bool:
+    """Is x, or what it is a view of, one of several views?"""
+    while x._base is not None:
+        if x._path[-1].name in SEVERAL:
+            return True
+        x = x._base
+    return False
+
+
+def several_views(x: Any, written: str = "is being") -> str:
     return (
-        f"Output {place} of {name} is a view and is being modified inplace. This view is the output of a function that returns "
+        f"Output {x._place} of {x._path[-1].name} is a view and {written} modified inplace. This view is the output of a function that returns "
         "multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace "
         "operation by an out-of-place one."
     )
@@ -32,10 +44,10 @@ def check_writable(x: Any) -> None:
     """PyTorch's rules for what may be written in place."""
     if x._inference and not modes.inference:
         raise RuntimeError(INFERENCE_WRITE)
-    if x._path and overlaps(x._layout()):
-        raise RuntimeError(OVERLAP)
     if modes.grad and (x.requires_grad or (x._unrecorded and x._base is not None and x._base.requires_grad)):
         check_recordable(x)
+    if x._path and overlaps(x._layout()):
+        raise RuntimeError(OVERLAP)
 
 
 def check_recordable(x: Any) -> None:
@@ -43,9 +55,8 @@ def check_recordable(x: Any) -> None:
     if x._forbidden:
         raise RuntimeError(x._forbidden)
     if x._base is not None:
-        name = x._path[-1].name
-        if name in SEVERAL:
-            raise RuntimeError(several_views(name, x._place))
+        if is_one_of_several(x):
+            raise RuntimeError(several_views(x))
         if x._unrecorded:
             raise RuntimeError(NO_GRAD_VIEW)
     if x._needs and x._edge is None:
