@@ -59,12 +59,12 @@ def _written(tensor: Tensor, new: Tensor) -> Tensor:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniformly between a and b."""
-    return _written(tensor, draws.uniform(tuple(tensor.shape), a, b, tensor.dtype))
+    return _written(tensor, draws.uniform(tuple(tensor.shape), a, b, tensor.dtype, generator))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """From the normal distribution."""
-    return _written(tensor, draws.normal(tuple(tensor.shape), mean, std, tensor.dtype))
+    return _written(tensor, draws.normal(tuple(tensor.shape), mean, std, tensor.dtype, generator))
 
 
 def trunc_normal_(
@@ -77,7 +77,7 @@ def trunc_normal_(
             stacklevel=2,
         )
     low, high = special.ndtr((a - mean) / std), special.ndtr((b - mean) / std)
-    u = draws.uniform(tuple(tensor.shape), float(low), float(high), float64)._buffer()
+    u = draws.uniform(tuple(tensor.shape), float(low), float(high), float64, generator)._buffer()
     return _written(tensor, creation.owned(np.clip(special.ndtri(u) * std + mean, a, b), float64))
 
 
@@ -123,12 +123,12 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniformly between +-gain sqrt(6 / (fan in + fan out))."""
     bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / float(sum(fans(tensor))))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Normally with the standard deviation gain sqrt(2 / (fan in + fan out))."""
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(sum(fans(tensor)))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(sum(fans(tensor)))), generator)
 
 
 NOTHING = "Initializing zero-element tensors is a no-op"
@@ -142,7 +142,7 @@ def kaiming_uniform_(
         warnings.warn(NOTHING, stacklevel=2)
         return tensor
     bound = math.sqrt(3.0) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(
@@ -152,7 +152,7 @@ def kaiming_normal_(
     if 0 in tensor.shape:
         warnings.warn(NOTHING, stacklevel=2)
         return tensor
-    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
@@ -163,7 +163,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
-    flat = draws.normal((rows, columns), dtype=tensor.dtype)._buffer().astype(np.float64)
+    flat = draws.normal((rows, columns), dtype=tensor.dtype, generator=generator)._buffer().astype(np.float64)
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q = q * np.sign(np.diagonal(r))  # so that each such matrix is equally likely
     q = (q.T if rows < columns else q) * gain
@@ -175,8 +175,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     if len(tensor.shape) != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
-    values = draws.normal((rows, columns), 0.0, std)._buffer().copy()
-    order = np.argsort(draws.uniform((rows, columns))._buffer(), axis=0)[: math.ceil(sparsity * rows)]
+    values = draws.normal((rows, columns), 0.0, std, generator=generator)._buffer().copy()
+    order = np.argsort(draws.uniform((rows, columns), generator=generator)._buffer(), axis=0)[: math.ceil(sparsity * rows)]
     np.put_along_axis(values, order, 0.0, axis=0)
     return _written(tensor, creation.owned(values, tensor.dtype))
 

@@ -6,13 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from ....front.dispatch import call
 from ... import dtypes
 from ...kernel import Aval, Kernel
 from ...op import Op, converted
 from ...tensor import Tensor
+from .arrays import arange, softmax
 from .dropout import keep_mask
 
 MASKED = -math.inf
@@ -22,10 +21,10 @@ def _weights(q: Any, k: Any, *mask: Any, scale: float, causal: bool, chosen: boo
     scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
     if causal:
         rows, columns = scores.shape[-2:]
-        scores = np.where(np.arange(columns) <= np.arange(rows)[:, None], scores, MASKED)
+        scores = np.where(arange(columns) <= arange(rows)[:, None], scores, MASKED)
     if mask:
         scores = np.where(mask[0], scores, MASKED) if chosen else scores + mask[0]
-    return call(special.softmax, (scores,), {"axis": -1})
+    return softmax(scores, -1)
 
 
 def _attention(q: Any, k: Any, v: Any, *more: Any, dropped: bool, keep: float, **options: Any) -> Any:

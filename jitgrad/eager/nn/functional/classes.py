@@ -9,22 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from ....front.dispatch import call
 from ... import dtypes
 from ...kernel import Aval, Kernel, kernel
 from ...op import Op, converted, result_dtype
 from ...run import known
 from ...tensor import Tensor
+from .arrays import arange, log_softmax
 from .losses import LAST
 from .reduce import legacy, reduced
 
 # ---- bodies
-
-
-def _log_softmax(x: Any, axis: int) -> Any:
-    return call(special.log_softmax, (x,), {"axis": axis})
 
 
 def _along(vector: Any, rank: int, axis: int) -> Any:
@@ -38,7 +33,7 @@ def _chosen(logs: Any, target: Any, *weight: Any, axis: int, ignore: int, reduct
     With smoothing s: (1 - s) of that, and s / C of -sum over c of w[c] log p[c].
     """
     keep = target != ignore
-    hit = _along(np.arange(logs.shape[axis]), logs.ndim, axis) == np.expand_dims(target, axis)
+    hit = _along(arange(logs.shape[axis]), logs.ndim, axis) == np.expand_dims(target, axis)
     w = _along(weight[0], logs.ndim, axis) if weight else 1.0
     loss = -np.sum(np.where(hit, logs * w, 0.0), axis=axis)
     if smoothing:
@@ -52,14 +47,14 @@ def _chosen(logs: Any, target: Any, *weight: Any, axis: int, ignore: int, reduct
 
 
 def _chosen_of_scores(x: Any, *more: Any, axis: int, **options: Any) -> Any:
-    return _chosen(_log_softmax(x, axis), *more, axis=axis, **options)
+    return _chosen(log_softmax(x, axis), *more, axis=axis, **options)
 
 
 def _distributed(x: Any, target: Any, *weight: Any, axis: int, reduction: str, smoothing: float) -> Any:
     """-sum over c of w[c] t[c] log p[c], for a distribution t."""
     n = x.shape[axis]
     t = target * (1.0 - smoothing) + smoothing / n if smoothing else target
-    terms = _log_softmax(x, axis) * t
+    terms = log_softmax(x, axis) * t
     loss = -np.sum(terms * _along(weight[0], x.ndim, axis) if weight else terms, axis=axis)
     return reduced(loss, reduction)
 

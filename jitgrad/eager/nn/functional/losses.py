@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from ....front.dispatch import call
 from ...kernel import Aval, Kernel
 from ...op import Op, check_broadcast, converted, result_dtype
 from ...tensor import Tensor
+from .arrays import xlogy
 from .reduce import legacy, reduced, valid
 
 # ---- bodies: one loss for each cell
@@ -60,7 +59,7 @@ def _cross_logits_positive(x: Any, t: Any, positive: Any) -> Any:
 
 
 def _divergence(x: Any, t: Any) -> Any:
-    return call(special.xlogy, (t, t), {}) - t * x
+    return xlogy(t, t) - t * x
 
 
 def _divergence_log(x: Any, t: Any) -> Any:
@@ -98,11 +97,11 @@ def _hinge(x: Any, t: Any, margin: float) -> Any:
 # ---- a loss of every cell as an operation
 
 
-def _whole(*arrays: Any, f: Any, reduction: str, weighted: bool = False, options: tuple[tuple[str, Any], ...] = ()) -> Any:
+def _whole(*arrays: Any, each: Any, reduction: str, weighted: bool = False, options: tuple[tuple[str, Any], ...] = ()) -> Any:
     if not weighted:
-        return reduced(f(*arrays, **dict(options)), reduction)
+        return reduced(each(*arrays, **dict(options)), reduction)
     *arrays, weight = arrays
-    return reduced(f(*arrays, **dict(options)) * weight, reduction)
+    return reduced(each(*arrays, **dict(options)) * weight, reduction)
 
 
 def loss(name: str, body: Callable[..., Any], node: str | dict[str, str]) -> Op:
@@ -115,7 +114,7 @@ def loss(name: str, body: Callable[..., Any], node: str | dict[str, str]) -> Op:
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{to.legacy}'")
         label = node if isinstance(node, str) else node[reduction]
         return converted(
-            _whole, label, types, to, f=body, reduction=reduction, weighted=weighted, options=tuple(options.items())
+            _whole, label, types, to, each=body, reduction=reduction, weighted=weighted, options=tuple(options.items())
         )
 
     return Op(name, choose)

@@ -86,12 +86,11 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 # ---- nearest neighbours
 
 
-def _nearest(x: Any, index: tuple[tuple[int, ...], ...]) -> Any:
-    for k, rows in enumerate(index):
+def _nearest(x: Any, index: tuple[tuple[int, ...], ...], sizes: tuple[int, ...]) -> Any:
+    for k, (rows, size) in enumerate(zip(index, sizes, strict=True)):
         n, axis = len(rows), x.ndim - len(index) + k
-        size = max(rows) + 1
         times = n // size
-        if rows == tuple(i // times for i in range(n)):
+        if times and rows == tuple(i // times for i in range(n)):
             x = np.repeat(x, times, axis=axis)
         else:
             x = np.take(x, np.array(rows), axis=axis)
@@ -99,7 +98,7 @@ def _nearest(x: Any, index: tuple[tuple[int, ...], ...]) -> Any:
 
 
 def _choose_nearest(x: Aval, index: tuple[tuple[int, ...], ...]) -> Kernel:
-    return converted(_nearest, f"UpsampleNearest{len(index)}D", (x,), x.dtype, index=index)
+    return converted(_nearest, f"UpsampleNearest{len(index)}D", (x,), x.dtype, index=index, sizes=x.shape[2:])
 
 
 _nearest_op = Op("interpolate", _choose_nearest)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import zeros
+
 Axes = tuple[int, ...]  # one number for each axis that windows slide over
 
 
@@ -57,7 +59,7 @@ def spread(parts: Sequence[Any], size: Sequence[Any], kernel: Axes, stride: Axes
     """The transposed map of `windows`: each part added where its cells came from, in an array with these last axes."""
     n = len(kernel)
     first = parts[0]
-    out = np.zeros((*first.shape[:-n], *size), first.dtype)
+    out = zeros((*first.shape[:-n], *size), first)
     for part, cell in zip(parts, itertools.product(*map(range, kernel)), strict=True):
         at = [
             slice(a * d, a * d + s * (c - 1) + 1, s)

@@ -15,6 +15,7 @@ from ... import dtypes
 from ...kernel import Aval, Kernel, kernel
 from ...op import Op, converted
 from ...tensor import Tensor
+from .arrays import arange
 from .patches import Axes, padded, per_axis, windows
 
 # ---- bodies
@@ -35,7 +36,7 @@ def _where_largest(x: Any, cells: Axes, stride: Axes, dilation: Axes, before: Ax
     for part, cell in zip(parts, itertools.product(*map(range, cells)), strict=True):
         at = 0
         for k in range(n):
-            along = np.arange(part.shape[k - n]) * stride[k] + (cell[k] * dilation[k] - before[k])
+            along = arange(part.shape[k - n]) * stride[k] + (cell[k] * dilation[k] - before[k])
             at = at * sizes[k] + along.reshape((-1, *(1,) * (n - 1 - k)))
         at = np.broadcast_to(at, part.shape)
         better = (part > best) | (part != part)
@@ -111,30 +112,32 @@ def _check(x: Aval, cells: Axes, stride: Axes, padding: Axes, dilation: Axes, co
 
 
 def _choose_max(
-    x: Aval, cells: Axes, stride: Axes, padding: Axes, dilation: Axes, ceil: bool, places: bool = False
+    x: Aval, cells: Axes, stride: Axes, padding: Axes, dilation: Axes, ceil: bool, places: bool = False, kind: str = "max"
 ) -> Kernel:
     counts, after = _geometry(x, cells, stride, padding, dilation, ceil)
     _check(x, cells, stride, padding, dilation, counts, f"max_pool{len(cells)}d")
     options: dict[str, Any] = {"cells": cells, "stride": stride, "dilation": dilation, "before": padding, "after": after}
     if places:
         return kernel(_where_largest, "", (dtypes.int64,), **options)
-    return converted(_largest, NODES["max", len(cells)], (x,), x.dtype, **options)
+    return converted(_largest, NODES[kind, len(cells)], (x,), x.dtype, **options)
 
 
 NODES = {
     ("max", 1): "Squeeze.1", ("max", 2): "MaxPool2DWithIndices", ("avg", 1): "Squeeze.1", ("avg", 2): "AvgPool2D",
-    ("adaptive", 1): "Squeeze.1", ("adaptive", 2): "AdaptiveAvgPool2D",
+    ("adaptive max", 2): "AdaptiveMaxPool2D", ("adaptive", 1): "Squeeze.1", ("adaptive", 2): "AdaptiveAvgPool2D",
 }  # fmt: skip
 _max = Op("max_pool", _choose_max)
 
 
-def _max_pool(n: int, x: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool) -> Any:
+def _max_pool(
+    n: int, x: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool, kind: str = "max"
+) -> Any:
     cells = per_axis(size, n, "kernel_size")
     options = {
         "cells": cells, "stride": cells if stride is None else per_axis(stride, n, "stride"),
         "padding": per_axis(padding, n, "padding"), "dilation": per_axis(dilation, n, "dilation"), "ceil": bool(ceil),
     }  # fmt: skip
-    y = _max(x, **options)
+    y = _max(x, kind=kind, **options)
     return (y, _max(x, places=True, **options)) if indices else y
 
 
@@ -249,7 +252,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
         if size % c:
             raise NotImplementedError(f"adaptive_max_pool2d: {size} cells do not divide into {c} equal windows")
         cells.append(size // c)
-    return max_pool2d(input, tuple(cells), return_indices=return_indices)
+    return _max_pool(2, input, tuple(cells), None, 0, 1, False, return_indices, "adaptive max")
 
 
 __all__ = [

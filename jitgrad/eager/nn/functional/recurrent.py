@@ -16,19 +16,14 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ....front.control import Control
-from ....front.dispatch import call
 from ....front.rewrite import convert
 from ...kernel import Aval, Kernel, kernel
 from ...op import Op
+from .arrays import logistic
 
 # ---- one step, from what the inputs contribute
-
-
-def _logistic(x: Any) -> Any:
-    return call(special.expit, (x,), {})
 
 
 def _tanh_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[Any, ...]:
@@ -43,7 +38,7 @@ def _relu_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[An
 def _lstm_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[Any, ...]:
     h, c = states
     z, k = _sum(inputs, h @ u.T, d), h.shape[-1]
-    i, f, o = _logistic(z[:, :k]), _logistic(z[:, k : 2 * k]), _logistic(z[:, 3 * k :])
+    i, f, o = logistic(z[:, :k]), logistic(z[:, k : 2 * k]), logistic(z[:, 3 * k :])
     c = f * c + i * np.tanh(z[:, 2 * k : 3 * k])
     return o * np.tanh(c), c
 
@@ -52,7 +47,7 @@ def _gru_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[Any
     (h,) = states
     k = h.shape[-1]
     own = h @ u.T if d is None else h @ u.T + d
-    r, z = _logistic(inputs[:, :k] + own[:, :k]), _logistic(inputs[:, k : 2 * k] + own[:, k : 2 * k])
+    r, z = logistic(inputs[:, :k] + own[:, :k]), logistic(inputs[:, k : 2 * k] + own[:, k : 2 * k])
     n = np.tanh(inputs[:, 2 * k :] + r * own[:, 2 * k :])
     return ((1.0 - z) * n + z * h,)
 
