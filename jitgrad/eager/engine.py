@@ -11,7 +11,9 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +34,30 @@ TWICE = (
 PART = 256  # edges between two looks at how much waits
 
 Grads = list["Tensor | None"]  # one for each result of an edge
+Hooks = dict[Any, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class StepHooks:
+    """Hooks on a step of the graph: before it, on what comes in; after it, on what goes out."""
+
+    before: Hooks
+    after: Hooks
+
+    def enter(self, grads: Grads) -> Grads:
+        for hook in list(self.before.values()):
+            new = hook(tuple(grads))
+            grads = grads if new is None else list(new)
+        return grads
+
+    def leave(self, got: Grads, grads: Grads) -> Grads:
+        for hook in list(self.after.values()):
+            new = hook(tuple(got), tuple(grads))
+            got = got if new is None else list(new)
+        return got
+
+
+STEPS: WeakKeyDictionary[Edge, StepHooks] = WeakKeyDictionary()
 
 
 def sweep(
@@ -114,13 +140,17 @@ def recorded(
             if grads is None or (useful is not None and edge not in useful):
                 continue
             if edge.hooks:
-                grads = [hooked(edge, grads[0])]
+                grads = [hooked(edge, grads[0]), *grads[1:]]
+                if edge in STEPS:
+                    grads = STEPS[edge].enter(grads)
             if targets is not None and edge in targets:
                 caught[edge] = grads[0]  # type: ignore[assignment]
             if isinstance(edge, Leaf):
                 if targets is None:
                     touched.append(edge)
                     settle(edge, grads[0], create)
+                    if edge in STEPS:
+                        STEPS[edge].leave([], grads)
                 continue
             pass_on(arrived, edge, grads, useful, pulls)
             if at % PART == PART - 1 and len(order) > settings.longest:
@@ -153,6 +183,8 @@ def pass_on(
     if not any(wanted):
         return
     got = watched(edge, grads, wanted) if modes.anomaly else PULL[type(edge)](edge, grads, wanted)
+    if edge in STEPS:
+        got = STEPS[edge].leave(got, grads)
     if type(edge) is Node and not is_pick(edge.kernel):
         made = next(g._node for g in got if g is not None)
         pulls.append((made.inputs[0] if is_pick(made.kernel) else made, edge))
@@ -220,10 +252,10 @@ def check_versions(node: Node) -> None:
 def overwritten(node: Node) -> None:
     assert node.age is not None
     version, writer = node.age.count
-    if node.kernel.saves == "result" or not writer:
-        writer = node.kernel.name if node.edges else ""
-    elif node.kernel.body in WRITES:
+    if node.kernel.body in WRITES and node.edges:
         writer = "AsStrided"
+    elif node.kernel.saves == "result" or not writer:
+        writer = node.kernel.name if node.edges else ""
     modified(node.aval, writer, version, node.age.version)
 
 
@@ -252,7 +284,7 @@ HINTS = {
 
 def hooked(edge: Edge, g: Tensor | None) -> Tensor | None:
     """The gradient after the hooks of the tensor."""
-    for hook in list((edge.hooks or {}).values()):
+    for _, hook in sorted((edge.hooks or {}).items()):
         if g is None:
             return None
         new = hook(g)

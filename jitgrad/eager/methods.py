@@ -8,11 +8,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
 from . import (
+    constants,
     creation,
     dtypes,
     indexing,
@@ -29,6 +29,8 @@ from . import (
 )
 from .autograd import backward as _backward
 from .device import CPU, checked
+from .hooks import METHODS as HOOKS
+from .hooks import Handle as Handle
 from .inplace import METHODS as WRITING
 from .inplace import in_place
 from .op import NUMBERS
@@ -115,67 +117,6 @@ def backward(
     _backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns replaces the gradient."""
-    if not self.requires_grad:
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    edge = self._gradient_edge()
-    assert edge is not None
-    if self._hooks is None:
-        self._hooks = {}
-    if edge.hooks is None:
-        edge.hooks = self._hooks
-    return Handle(edge.hooks, hook)
-
-
-def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
-    """Call `hook(tensor)` after the gradient of this leaf was added to its `.grad`."""
-    if self._current_edge() is not None:
-        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    if self._after is None:
-        self._after = {}
-    return Handle(self._after, hook)
-
-
-class Handle:
-    """A registered hook; `remove()` takes it away."""
-
-    count = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        Handle.count += 1
-        self.hooks, self.id = hooks, Handle.count
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> Handle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-def retain_grad(self: Tensor) -> None:
-    """Keep the gradient of this result in its `.grad`."""
-    if not self.requires_grad:
-        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    edge = self._current_edge()
-    if edge is None or self._retains:
-        return
-    self._retains = True
-
-    me = ref(self)
-
-    def keep(g: Tensor) -> None:
-        x = me()
-        if x is not None:
-            x._grad = g
-
-    register_hook(self, keep)
-
-
 # ---- operators
 
 
@@ -208,8 +149,8 @@ PLAIN = {
     **math_methods.PLAIN, **shape_methods.PLAIN,
 }  # fmt: skip
 OWN = (
-    _buffer, numpy, resolved_numpy, item, tolist, numel, detach, detach_, to, backward, register_hook,
-    register_post_accumulate_grad_hook, retain_grad,
+    *HOOKS,
+    _buffer, numpy, resolved_numpy, item, tolist, numel, detach, detach_, to, backward,
 )  # fmt: skip
 
 
@@ -275,7 +216,7 @@ def contains(self: Tensor, x: Any) -> bool:
 SPECIAL: dict[str, Any] = {
     "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": number(float),
     "__int__": number(int), "__complex__": number(complex), "__index__": index, "__contains__": contains,
-    **numpy_protocol.METHODS, **interop.METHODS, **pickling.METHODS, "__hash__": object.__hash__,
+    **numpy_protocol.METHODS, **interop.METHODS, **pickling.METHODS, **creation.METHODS, "__hash__": object.__hash__,
     **{f"__{name}__": method(f) for name, f in math_methods.UNARY.items()},
     "__repr__": printing.text, "__format__": printing.formatted, "__getitem__": indexing.get, "__setitem__": indexing.put,
 }  # fmt: skip
@@ -283,6 +224,17 @@ SPECIAL: dict[str, Any] = {
 
 def creator(self: Tensor) -> Any:
     raise AttributeError("'Tensor' object has no attribute 'creator': it is called .grad_fn", name="creator", obj=self)
+
+
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor itself: it is on the CPU."""
+    return self
+
+
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """There is no such device: an error that says so."""
+    checked("cuda")
+    return self
 
 
 def is_inference(self: Tensor) -> bool:
@@ -294,14 +246,15 @@ def properties() -> dict[str, Any]:
     return {
         "data": property(Tensor._data, lambda x, new: x._replace(new)), "ndim": property(lambda x: len(x.shape)),
         "device": property(lambda x: CPU), **{name: property(f) for name, f in shape_methods.PROPERTIES.items()},
-        "is_cuda": property(lambda x: False), "creator": property(creator), "itemsize": property(lambda x: x.dtype.itemsize),
+        "is_cuda": property(lambda x: False), "layout": property(lambda x: constants.strided),
+        "creator": property(creator), "itemsize": property(lambda x: x.dtype.itemsize),
         "nbytes": property(lambda x: x.dtype.itemsize * x.numel()), "retains_grad": property(lambda x: x._retains),
     }  # fmt: skip
 
 
 def install() -> None:
     """Give the class its methods."""
-    for own in (*OWN, *WRITING, *random.METHODS, is_inference):
+    for own in (*OWN, *WRITING, *random.METHODS, is_inference, cpu, cuda):
         setattr(Tensor, own.__name__, own)
     for name, f in (*FUNCTIONS.items(), *PLAIN.items()):
         setattr(Tensor, name, method(f))

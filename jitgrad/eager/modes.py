@@ -77,7 +77,22 @@ def _generator(mode: Mode, f: Callable[..., Any]) -> Callable[..., Any]:
     return within
 
 
-class no_grad(Mode):
+LOSES = (
+    "gradients are switched off within a level of forward mode, where operations are recorded to find the tangents: what is computed "
+    "here would lose its tangent. Leave the level first, or use x.detach() for what is to have none"
+)
+
+
+class Off(Mode):
+    """A mode of the user's that stops recording."""
+
+    def __enter__(self) -> None:
+        if modes.duals and self.wanted.get("grad") is False:
+            raise RuntimeError(LOSES)
+        super().__enter__()
+
+
+class no_grad(Off):
     """Nothing within is recorded for differentiation."""
 
     def __init__(self, f: Any = None) -> None:
@@ -100,7 +115,7 @@ class enable_grad(Mode):
     __new__ = no_grad.__new__  # type: ignore[assignment]
 
 
-class inference_mode(Mode):
+class inference_mode(Off):
     """As `no_grad`; what is made within can never be part of a graph."""
 
     def __init__(self, mode: Any = True) -> None:

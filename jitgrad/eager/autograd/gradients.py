@@ -29,6 +29,8 @@ def listed(x: Any) -> list[Any]:
 def roots_of(outputs: Sequence[Tensor], given: Sequence[Tensor | None], create: bool) -> list[tuple[Edge, Tensor]]:
     """The edges to start from, each with the gradient that comes in."""
     roots = []
+    if len(outputs) != len(given):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
     for k, (y, g) in enumerate(zip(outputs, given, strict=True)):
         edge = y._gradient_edge()
         if edge is None:
@@ -98,6 +100,8 @@ def grad(
         )
     ys, xs = listed(outputs), listed(inputs)
     given = [None] * len(ys) if grad_outputs is None else listed(grad_outputs)
+    if not xs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         return batched(ys, xs, given, retain_graph, create_graph, allow_unused, materialize_grads)
     targets = []
@@ -166,6 +170,10 @@ def backward(
     >>> x.grad
     tensor([2., 4.])
     """
+    if grad_tensors is not None and grad_variables is not None:
+        raise RuntimeError(
+            "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use `grad_tensors`."
+        )
     if create_graph:
         warnings.warn(CYCLE, UserWarning, stacklevel=3)
     ys = listed(tensors)
@@ -177,12 +185,12 @@ def backward(
         return
     xs = listed(inputs)
     if not xs:
-        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     targets = []
-    for k, x in enumerate(xs):
+    for x in xs:
         edge = x._gradient_edge()
         if edge is None:
-            raise RuntimeError(f"One of the differentiated Tensors does not require grad (input {k})")
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
         targets.append(edge)
     caught = sweep(roots, retain, create_graph, targets, held(ys))
     for x, e in zip(xs, targets, strict=True):
