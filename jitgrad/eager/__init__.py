@@ -12,10 +12,12 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, methods, nn, optim, random, return_types, special, viz
+from . import autograd, linalg, methods, nn, optim, random, return_types, special, viz
 from .activations import *
+from .calculus import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .complex_tensors import *
+from .constants import *
 from .conversion import *
 from .creation import *
 from .device import cuda, device
@@ -25,9 +27,12 @@ from .dtypes import int32 as int
 from .extremes import *
 from .interop import *
 from .joining import *
+from .linalg import chain_matmul, cholesky_solve, det, inverse, logdet, matrix_power, slogdet
+from .linalg import torch_cross as cross
 from .linear import *
 from .masks import *
 from .norms import *
+from .ordering import *
 from .pointwise import *
 from .printing import *
 from .random import *

@@ -79,6 +79,28 @@ def axes(term: str, shape: tuple[int, ...], at: int) -> list[tuple[int, str]]:
     return [*enumerate(before), *((len(shape) - len(after) + k, c) for k, c in enumerate(after))]
 
 
+def expanded(equation: str, ranks: Sequence[int]) -> str:
+    """With letters in the place of `...`: the axes of the longest one, counted from the back."""
+    if "..." not in equation:
+        return equation
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    extra = [rank - len(t.replace("...", "")) if "..." in t else 0 for t, rank in zip(terms, ranks, strict=False)]
+    free = [c for c in LETTERS if c not in equation][: max(extra, default=0)]
+    terms = [t.replace("...", "".join(free[len(free) - n :]) if n > 0 else "") for t, n in zip(terms, extra, strict=False)]
+    if arrow:
+        return ",".join(terms) + "->" + right.replace("...", "".join(free))
+    named = left.replace("...", "").replace(",", "")
+    once = sorted(c for c in set(named) if named.count(c) == 1)
+    return ",".join(terms) + "->" + "".join(free) + "".join(once)
+
+
 def node(equation: str) -> str:
-    """What PyTorch's last step is called, where it is one of a few common ones."""
-    return "View" if "," in equation else "Permute"
+    """What PyTorch's last step is called, in the common cases."""
+    left, arrow, right = equation.partition("->")
+    used = set(left) - {","}
+    out = set(right) if arrow else {c for c in used if left.count(c) == 1}
+    summed = bool(used - out)
+    if "," in left:
+        return "View" if summed else "Mul"
+    return "Sum.1" if summed else "Permute"

@@ -191,7 +191,7 @@ def _choose_inner(a: Aval, b: Aval) -> Kernel:
             f"inner() the last dimension must match on both input tensors but got shapes {list(a.shape)} and {list(b.shape)}"
         )
     same_dtype(a, b)
-    return computed(_inner, {(1, 1): "Dot"}.get((len(a.shape), len(b.shape)), "View"), (a, b), a.dtype)
+    return computed(_inner, "View", (a, b), a.dtype)
 
 
 _inners = Op("inner", _choose_inner)
@@ -290,6 +290,7 @@ def _einsum(*xs: Any, equation: str) -> Any:
 
 
 def _choose_einsum(*types: Aval, equation: str) -> Kernel:
+    equation = einsums.expanded(equation, [len(t.shape) for t in types])
     einsums.check(equation, [t.shape for t in types])
     for t in types[1:]:
         same_dtype(types[0], t)

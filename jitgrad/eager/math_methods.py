@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, comparing, complex_tensors, conversion, extremes, linear, norms, pointwise, reductions, special
+from . import activations, calculus, comparing, complex_tensors, conversion, extremes, linalg, linear, norms, ordering, pointwise, reductions, special
 
 Table = dict[str, Callable[..., Any]]
 
@@ -42,6 +42,8 @@ PLAIN: Table = {
     **named(linear, "matmul mm mv dot bmm outer ger inner kron trace"),
     "polygamma": lambda x, n: special.polygamma(n, x),
     **conversion.METHODS,
+    **linalg.METHODS,
+    **{f.__name__: f for f in (*ordering.METHODS, *calculus.METHODS)},
     **complex_tensors.METHODS,
 }
 # The operators, by the names of their methods; `BINARY` also from the right and in place.
