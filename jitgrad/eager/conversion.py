@@ -68,6 +68,9 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """Without an argument, the name "torch.FloatTensor"; else the tensor in this dtype."""
     if dtype is None:
         return f"torch.{self.dtype.legacy}Tensor"
+    name = getattr(dtype, "__name__", "")  # torch.DoubleTensor is a function here
+    if name.endswith("Tensor"):
+        dtype = f"torch.{name}"
     if isinstance(dtype, str):
         if dtype not in BY_TYPE:
             raise ValueError(f"invalid type: {dtype!r}")

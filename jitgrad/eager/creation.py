@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
+from .data import values_of
 from .device import checked
 from .dtypes import dtype as DType
 from .interop import from_numpy, from_torch, is_torch
 from .kernel import Aval
-from .tensor import Tensor, of_buffer
+from .node import HELD
+from .tensor import Size, Tensor, of_buffer
 
 
 def owned(values: np.ndarray, d: DType, requires_grad: bool = False) -> Tensor:
@@ -46,36 +47,13 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     data = from_torch(data.detach()) if is_torch(data) else data
     if isinstance(data, Tensor):
         return copied(data.detach(), data.dtype if dtype is None else dtypes.of(dtype), requires_grad)
-    if isinstance(data, (list, tuple)):
-        data = plain(data)
-    values = np.array(data)
-    return owned(values, dtypes.of(dtype) if dtype is not None else natural(values, data), requires_grad)
+    values, own = values_of(data)
+    return owned(values, own if dtype is None else dtypes.of(dtype), requires_grad)
 
 
 def copied(data: Tensor, d: DType, requires_grad: bool) -> Tensor:
     out = of_buffer(np.array(data.to(d)._buffer()), Aval.of(d, tuple(data.shape)))
     return out.requires_grad_() if requires_grad else out
-
-
-def plain(data: Any) -> Any:
-    """Nested lists, with the tensors in them as arrays."""
-    if isinstance(data, (list, tuple)):
-        return [plain(x) for x in data]
-    return data.detach()._buffer() if isinstance(data, Tensor) else data
-
-
-def natural(values: np.ndarray, data: Any) -> DType:
-    """The dtype of data whose dtype was not asked for: NumPy's and tensors keep theirs, Python's numbers get the default."""
-    if isinstance(data, (np.ndarray, np.generic)) or values.dtype.kind in "biu":
-        return dtypes.of(values.dtype)
-    found = {dtypes.BY_NUMPY[x.dtype] if isinstance(x, (np.ndarray, np.generic)) else type(x) for x in leaves(data)}
-    if not found:
-        return dtypes.get_default_dtype()
-    return functools.reduce(dtypes.promote, [d if isinstance(d, DType) else dtypes.default_of(dtypes.RANK_OF[d]) for d in found])
-
-
-def leaves(data: Any) -> list[Any]:
-    return [y for x in data for y in leaves(x)] if isinstance(data, list) else [data]
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -186,7 +164,72 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     checked(device)
     return owned(np.eye(n, m), dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype), requires_grad)
 
+
+# ---- of a tensor: with its dtype
+
+
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor with a copy of the data, in the dtype of this one."""
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+
+
+def new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of one value, in the dtype of this one."""
+    return filled(fill_value, (size,), self.dtype if dtype is None else dtype, device, requires_grad)
+
+
+def _new(name: str, value: int) -> Any:
+    def make(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        return filled(value, size, self.dtype if dtype is None else dtype, device, requires_grad)
+
+    make.__name__, make.__doc__ = name, f"A tensor of {value}s, in the dtype of this one."
+    return make
+
+
+METHODS = {
+    "new_tensor": new_tensor, "new_full": new_full,
+    **{name: _new(name, value) for name, value in (("new_zeros", 0), ("new_ones", 1), ("new_empty", 0))},
+}  # fmt: skip
+
+# ---- the constructors of old: torch.Tensor(2, 3), torch.LongTensor([1, 2])
+
+
+def old_style(d: DType, *args: Any) -> Tensor:
+    """Of sizes: memory (here: zeros); of data: a copy in this dtype."""
+    if not args:
+        return empty(0, dtype=d)
+    if isinstance(args[0], Size) or all(isinstance(a, (int, np.integer)) for a in args):
+        return empty(*args, dtype=d)
+    (data,) = args
+    if isinstance(data, (int, float, complex)):
+        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
+    if isinstance(data, Tensor) and data.dtype is not d:
+        raise TypeError(f"expected a tensor of {d} (got one of {data.dtype})")
+    return as_tensor(data) if isinstance(data, Tensor) else tensor(data, dtype=d)
+
+
+def _old(d: DType) -> Any:
+    def make(*args: Any) -> Tensor:
+        return old_style(d, *args)
+
+    make.__name__ = make.__qualname__ = f"{d.legacy}Tensor"
+    make.__doc__ = f"A tensor of {d.name}, of the sizes or with the data given."
+    return make
+
+
+def _become(self: Tensor, *args: Any) -> None:
+    """`torch.Tensor(...)` by sizes or data."""
+    made = old_style(dtypes.get_default_dtype(), *args)
+    self._node, self._edge = made._node, None
+    made._node.owner = HELD
+
+
+Tensor._old_style = _become  # type: ignore[method-assign]
+globals().update({f"{d.legacy}Tensor": _old(d) for d in dtypes.ALL if not d.is_complex})
+
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "full", "full_like", "linspace", "ones", "ones_like",
-    "tensor", "zeros", "zeros_like",
+    "tensor", "zeros", "zeros_like", *(f"{d.legacy}Tensor" for d in dtypes.ALL if not d.is_complex),
 ]  # fmt: skip

@@ -15,7 +15,8 @@ class device:
     type: str
     index: int | None = None
 
-    def __init__(self, spec: Any, index: int | None = None) -> None:
+    def __init__(self, spec: Any = None, index: int | None = None, *, type: Any = None) -> None:
+        spec = type if spec is None else spec
         if isinstance(spec, device):
             spec, index = spec.type, spec.index
         kind, _, number = str(spec).lower().partition(":")
