@@ -247,6 +247,8 @@ class Tensor:
             return self
         if requires_grad and not self.dtype.differentiable:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if requires_grad and self._inference and not modes.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         self._needs = bool(requires_grad)
         return self
 
@@ -314,13 +316,13 @@ def _check_grad(x: Tensor, g: Any) -> None:
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
     if g.shape != x.shape:
         raise RuntimeError(
-            f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(x.shape)}'. Please ensure that "
-            "the gradient and the tensor are the same size"
+            f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(x.shape)}'. Please ensure "
+            "that the gradient and the tensor are the same size"
         )
     if g.dtype is not x.dtype:
         raise RuntimeError(
-            f"attempting to assign a gradient with dtype '{g.dtype.legacy.lower()}' to a tensor with grad_dtype '{x.dtype.legacy}'. "
-            "The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
+            f"attempting to assign a gradient with dtype '{g.dtype.legacy.lower()}' to a tensor with grad_dtype "
+            f"'{x.dtype.legacy}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
         )
 
 
