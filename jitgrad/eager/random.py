@@ -237,7 +237,7 @@ def random_(self: Tensor, *bounds: int, generator: Generator | None = None) -> T
     if not bounds:
         top = 2 if d is dtypes.bool else 2 ** {dtypes.float32: 24, dtypes.float64: 53, dtypes.float16: 11, dtypes.bfloat16: 8}[d] + 1 if (
             d.is_floating_point
-        ) else dtypes.iinfo(d).max
+        ) else dtypes.iinfo(d).max + 1
         bounds = (top,)
     low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
     if low >= high:
