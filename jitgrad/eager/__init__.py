@@ -12,7 +12,7 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, linalg, methods, nn, optim, random, return_types, special, viz
+from . import autograd, linalg, methods, nn, optim, random, return_types, special, tape, utils, viz
 from .activations import *
 from .calculus import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
@@ -25,12 +25,14 @@ from .dtypes import *
 from .dtypes import float32 as float
 from .dtypes import int32 as int
 from .extremes import *
+from .foreign import from_jitgrad
 from .interop import *
 from .joining import *
 from .linalg import chain_matmul, cholesky_solve, det, inverse, logdet, matrix_power, slogdet
 from .linalg import torch_cross as cross
 from .linear import *
 from .masks import *
+from .methods import is_inference
 from .norms import *
 from .ordering import *
 from .pointwise import *

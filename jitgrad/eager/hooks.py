@@ -73,7 +73,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keep the gradient of this result in its `.grad`: as it is after the hooks."""
+    """Add the gradient of this result to its `.grad`: as it is after the hooks."""
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self._current_edge() is None or self._retains:
@@ -84,7 +84,7 @@ def retain_grad(self: Tensor) -> None:
     def keep(g: Tensor) -> None:
         x = me()
         if x is not None:
-            x._grad = g
+            x._grad = g if x._grad is None else x._grad + g
 
     Handle(hooks_of(self), keep, LAST)
 
