@@ -126,7 +126,7 @@ class MultiheadAttention(Module):
         """What is added to the scores, to be broadcast to (n, heads, l, s)."""
         masks = []
         if attn is not None:
-            n, heads, rows, columns = (*q.shape[:3], k.shape[2])
+            (n, heads, rows), columns = q.shape[:3], k.shape[2]
             wanted = (rows, columns) if len(attn.shape) == 2 else (n * heads, rows, columns)
             if tuple(attn.shape) != wanted:
                 raise RuntimeError(

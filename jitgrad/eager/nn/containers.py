@@ -86,8 +86,8 @@ class Sequential(_Modules):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else ((str(k), m) for k, m in enumerate(args))
-        for name, module in named:
+        given = args[0] if len(args) == 1 and isinstance(args[0], OrderedDict) else {str(k): m for k, m in enumerate(args)}
+        for name, module in given.items():
             self.add_module(name, module)
 
     def __getitem__(self, k: Any) -> Any:

@@ -70,9 +70,9 @@ class _Conv(Module):
         around = F.pad(input, self._around(), mode=self.padding_mode)
         return function(around, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
-    def _around(self) -> list[int]:
+    def _around(self) -> list[Any]:
         """The widths that `pad` takes: the last axis first."""
-        out: list[int] = []
+        out: list[Any] = []
         for k in reversed(range(self.axes)):
             total = self.dilation[k] * (self.kernel_size[k] - 1)
             if self.padding == "same":
@@ -84,10 +84,9 @@ class _Conv(Module):
     def extra_repr(self) -> str:
         n = self.axes
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        for name, usual in (
-            ("padding", (0,) * n), ("dilation", (1,) * n), ("output_padding", (0,) * n), ("groups", 1),
-        ):  # fmt: skip
-            if getattr(self, name) != usual:
+        usual: dict[str, Any] = {"padding": (0,) * n, "dilation": (1,) * n, "output_padding": (0,) * n, "groups": 1}
+        for name, value in usual.items():
+            if getattr(self, name) != value:
                 parts.append(f"{name}={getattr(self, name)}")
         parts += ["bias=False"] if self.bias is None else []
         parts += [f"padding_mode={self.padding_mode}"] if self.padding_mode != "zeros" else []
@@ -272,6 +271,6 @@ class AdaptiveMaxPool2d(_Adaptive):
 
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d", "Conv1d", "Conv2d", "ConvTranspose1d",
-    "ConvTranspose2d", "MaxPool1d", "MaxPool2d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d", "Conv1d", "Conv2d",
+    "ConvTranspose1d", "ConvTranspose2d", "MaxPool1d", "MaxPool2d",
 ]  # fmt: skip

@@ -13,13 +13,17 @@ from ..random import drawn_normal, drawn_uniform
 from ..tensor import Tensor
 
 
-def uniform(shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: DType | None = None, generator: Any = None) -> Tensor:
+def uniform(
+    shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: DType | None = None, generator: Any = None
+) -> Tensor:
     """Numbers between low and high."""
     d = dtypes.get_default_dtype() if dtype is None else dtype
     return owned(drawn_uniform(shape, d, generator, low, high), d)
 
 
-def normal(shape: tuple[int, ...], mean: float = 0.0, std: float = 1.0, dtype: DType | None = None, generator: Any = None) -> Tensor:
+def normal(
+    shape: tuple[int, ...], mean: float = 0.0, std: float = 1.0, dtype: DType | None = None, generator: Any = None
+) -> Tensor:
     """Numbers from the normal distribution."""
     d = dtypes.get_default_dtype() if dtype is None else dtype
     return owned(np.asarray(drawn_normal(shape, d, generator) * std + mean, d.compute), d)

@@ -46,7 +46,9 @@ class _Loss(Module):
 OLD = ("size_average", "reduce", "reduction")
 
 
-def _loss(name: str, function: Callable[..., Tensor], order: tuple[str, ...], tensors: tuple[str, ...] = (), **options: Any) -> type:
+def _loss(
+    name: str, function: Callable[..., Tensor], order: tuple[str, ...], tensors: tuple[str, ...] = (), **options: Any
+) -> type:
     doc = (function.__doc__ or name).split("\n")[0]
     body = {
         "function": staticmethod(function), "options": {**options, "reduction": "mean"}, "order": order, "tensors": tensors,

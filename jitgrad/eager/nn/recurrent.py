@@ -76,7 +76,9 @@ class _Recurrent(Module):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         if not isinstance(input, Tensor):
-            raise TypeError(f"{type(self).__name__}: packed sequences are not supported, got {type(input).__name__}; pad the sequences")
+            raise TypeError(
+                f"{type(self).__name__}: packed sequences are not supported, got {type(input).__name__}; pad the sequences"
+            )
         rank = len(input.shape)
         if rank not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {rank}D instead")

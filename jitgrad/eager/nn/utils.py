@@ -104,7 +104,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     at = 0
     for p in parameters:
         n = p.numel()
-        p.data = vec.detach()[at : at + n].reshape(tuple(p.shape))
+        p._replace(vec.detach()[at : at + n].reshape(tuple(p.shape)))
         at += n
 
 

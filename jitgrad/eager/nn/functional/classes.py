@@ -213,8 +213,10 @@ def _cosine_loss(x: Any, y: Any, t: Any, margin: float, reduction: str) -> Any:
 
 def _choose_cosine_loss(x: Aval, y: Aval, t: Aval, margin: float, reduction: str) -> Kernel:
     if len(t.shape) != len(x.shape) - 1:
-        raise RuntimeError(f"{len(t.shape)}D target tensor expects {len(t.shape) + 1}D input tensors, but found inputs with sizes "
-                           f"{list(x.shape)} and {list(y.shape)}.")  # fmt: skip
+        raise RuntimeError(
+            f"{len(t.shape)}D target tensor expects {len(t.shape) + 1}D input tensors, but found inputs with sizes "
+            f"{list(x.shape)} and {list(y.shape)}."
+        )
     node = {**LAST, "none": "Add"}[reduction]
     return converted(_cosine_loss, node, (x, y, t), result_dtype((x, y)), margin=margin, reduction=reduction)
 
@@ -270,8 +272,8 @@ _triplet_op = Op("triplet_margin_loss", _choose_triplet)
 
 
 def triplet_margin_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
-    size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
+    swap: bool = False, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """max(0, margin + |anchor - positive| - |anchor - negative|); swap: the nearer of anchor and positive to the negative."""
     return _triplet_op(

@@ -67,7 +67,9 @@ def _transposed(
 # ---- checks, in PyTorch's words
 
 
-def _check(x: Aval, weight: Aval, bias: tuple[Aval, ...], n: int, stride: Axes, dilation: Axes, groups: int, back: bool) -> None:
+def _check(
+    x: Aval, weight: Aval, bias: tuple[Aval, ...], n: int, stride: Axes, dilation: Axes, groups: int, back: bool
+) -> None:
     name = f"conv_transpose{n}d" if back else f"conv{n}d"
     if len(x.shape) not in (n + 1, n + 2):
         raise RuntimeError(
@@ -81,8 +83,8 @@ def _check(x: Aval, weight: Aval, bias: tuple[Aval, ...], n: int, stride: Axes, 
         raise RuntimeError("non-positive groups is not supported")
     if x.dtype is not weight.dtype:
         raise RuntimeError(
-            f"Input type (torch.{x.dtype.legacy}Tensor) and weight type (torch.{weight.dtype.legacy}Tensor) should be the same or "
-            "input should be a MKLDNN tensor and weight is a dense tensor"
+            f"Input type (torch.{x.dtype.legacy}Tensor) and weight type (torch.{weight.dtype.legacy}Tensor) should be the "
+            "same or input should be a MKLDNN tensor and weight is a dense tensor"
         )
     if len(weight.shape) != n + 2:
         raise RuntimeError(f"weight should have {n + 2} dimensions, but got weight of size: {list(weight.shape)}")
@@ -176,15 +178,17 @@ def _forward(n: int, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding:
 
 
 def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Windows over the last axis times weight. input: (n, c, length) or (c, length); weight: (o, c / groups, k)."""
     return _forward(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Windows over the last two axes times weight. input: (n, c, h, w) or (c, h, w); weight: (o, c / groups, kh, kw).
 
     padding: cells of zeros at each end, or "same" (as many as keep the size), or "valid" (none). Raises RuntimeError where

@@ -43,8 +43,8 @@ def _check_linear(x: Aval, weight: Aval, bias: Aval | None) -> None:
     if bias is not None and bias.shape not in ((rows,), (1,), ()):
         wanted = [*x.shape[:-1], rows]
         raise RuntimeError(
-            f"The expanded size of the tensor ({rows}) must match the existing size ({bias.shape[-1]}) at non-singleton dimension "
-            f"{len(wanted) - 1}.  Target sizes: {wanted}.  Tensor sizes: {list(bias.shape)}"
+            f"The expanded size of the tensor ({rows}) must match the existing size ({bias.shape[-1]}) at non-singleton "
+            f"dimension {len(wanted) - 1}.  Target sizes: {wanted}.  Tensor sizes: {list(bias.shape)}"
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...kernel import Aval, Kernel
 from ...op import Op, check_broadcast, converted, result_dtype
+from ...run import known
 from ...tensor import Tensor
 from .arrays import xlogy
 from .reduce import legacy, reduced, valid
@@ -100,8 +101,7 @@ def _hinge(x: Any, t: Any, margin: float) -> Any:
 def _whole(*arrays: Any, each: Any, reduction: str, weighted: bool = False, options: tuple[tuple[str, Any], ...] = ()) -> Any:
     if not weighted:
         return reduced(each(*arrays, **dict(options)), reduction)
-    *arrays, weight = arrays
-    return reduced(each(*arrays, **dict(options)) * weight, reduction)
+    return reduced(each(*arrays[:-1], **dict(options)) * arrays[-1], reduction)
 
 
 def loss(name: str, body: Callable[..., Any], node: str | dict[str, str]) -> Op:
@@ -141,8 +141,8 @@ _hinge_op = loss("hinge_embedding_loss", _hinge, {**LAST, "none": "Add"})
 def warn_sizes(x: Tensor, t: Tensor) -> None:
     if x.shape != t.shape:
         warnings.warn(
-            f"Using a target size ({t.shape}) that is different to the input size ({x.shape}). This will likely lead to incorrect "
-            "results due to broadcasting. Please ensure they have the same size.",
+            f"Using a target size ({t.shape}) that is different to the input size ({x.shape}). This will likely lead to "
+            "incorrect results due to broadcasting. Please ensure they have the same size.",
             UserWarning,
             stacklevel=3,
         )
@@ -274,7 +274,7 @@ def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """(log(var) + (input - target)^2 / var) / 2, for var at least eps; full: with its constant."""
-    if (var < 0).any().item():
+    if (known(var._value()) < 0).any():
         raise ValueError("var has negative entry/entries")
     return _gaussian_op(input, target, var, reduction=valid(reduction), full=bool(full), eps=float(eps))
 

@@ -98,8 +98,10 @@ def _normalised(shape: Any) -> tuple[int, ...]:
 
 def _check_shape(x: Aval, shape: tuple[int, ...], given: dict[str, Aval | None]) -> None:
     if not shape:
-        raise RuntimeError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
-                           "normalized_shape = []")  # fmt: skip
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
     for name, t in given.items():
         if t is not None and t.shape != shape:
             raise RuntimeError(

@@ -21,7 +21,8 @@ def _padded(x: Any, widths: Widths, mode: str, value: float) -> Any:
     grown = tuple((max(a, 0), max(b, 0)) for a, b in widths)
     if not any(a or b for a, b in grown):
         return x.copy()
-    return np.pad(x, grown, mode, **({"constant_values": value} if mode == "constant" else {}))
+    more: dict[str, Any] = {"constant_values": value} if mode == "constant" else {}
+    return np.pad(x, grown, mode, **more)  # type: ignore[call-overload]
 
 
 def _choose_pad(x: Aval, widths: Widths, mode: str, value: float) -> Kernel:

@@ -22,6 +22,7 @@ from .patches import Axes, padded, per_axis, windows
 
 
 def _largest(x: Any, cells: Axes, stride: Axes, dilation: Axes, before: Axes, after: Axes) -> Any:
+    first: Any
     first, *rest = windows(padded(x, before, after, -math.inf), cells, stride, dilation)
     for c in rest:
         first = np.where((c > first) | (c != c), c, first)
@@ -32,9 +33,10 @@ def _where_largest(x: Any, cells: Axes, stride: Axes, dilation: Axes, before: Ax
     """The place of the largest in the flattened last axes of x."""
     n, sizes = len(cells), x.shape[-len(cells) :]
     parts = windows(padded(x, before, after, -math.inf), cells, stride, dilation)
-    best, found = parts[0], None
+    best: Any = parts[0]
+    found: Any = None
     for part, cell in zip(parts, itertools.product(*map(range, cells)), strict=True):
-        at = 0
+        at: Any = 0
         for k in range(n):
             along = arange(part.shape[k - n]) * stride[k] + (cell[k] * dilation[k] - before[k])
             at = at * sizes[k] + along.reshape((-1, *(1,) * (n - 1 - k)))

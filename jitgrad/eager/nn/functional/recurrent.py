@@ -79,6 +79,9 @@ def _two_states(xs: Any, h: Any, c: Any, u: Any, d: Any, step: Any) -> Any:
     return hs, h, c
 
 
+RUNS: dict[int, Any] = {1: _one_state, 2: _two_states}
+
+
 def _rewritten(f: FunctionType) -> Any:
     """As the tracer takes a user's function: its loop is a loop of the program."""
     return convert(f, Control(f))
@@ -91,7 +94,8 @@ def _layer(x: Any, *more: Any, mode: str, back: bool) -> Any:
     x = x[::-1] if back else x
     xs = x @ w.T + bias[0] if bias else x @ w.T
     d = bias[1] if bias else None
-    hs, *ends = _rewritten(_one_state if n == 1 else _two_states)(xs, *states, u, d, STEPS[mode])
+    run = _rewritten(RUNS[n])
+    hs, *ends = run(xs, *states, u, d, STEPS[mode])
     return (hs[::-1] if back else hs, *ends)
 
 
