@@ -266,7 +266,7 @@ class Finals:
 
     def safe_value(self, put: Let) -> bool:
         """Can what this `put` wrote be read back when the loop has ended?"""
-        if put.op.name != "put" or set(put.attrs["spec"]) != {"i"}:
+        if put.op.name != "put" or not set(put.attrs["spec"]) <= {"i", ":"}:
             return False
         finder = self._finder("put")
         finder.look([put], {put.args[0]}, dict(self.names))  # type: ignore[arg-type]

@@ -4,6 +4,9 @@ Each value is a pair of nodes (v, 0) -> (v, 1) of capacity weight(v), with an in
 from the source if it is gone; what is wanted leads to the sink. Maximum flow by shortest augmenting paths (Edmonds & Karp
 1972); by Ford & Fulkerson (1956) the border of what cannot be reached is a lightest cut. Among equal ones this is the cut
 nearest what is wanted.
+
+What a dear statement makes can be computed again, but at a price, once for all its results: an edge from the source to the
+statement, and infinite ones from there to each result. So the cut weighs what is remembered and what is computed again alike.
 """
 
 from __future__ import annotations
@@ -17,11 +20,18 @@ INFINITE = 1 << 60
 Graph = dict[Any, dict[Any, int]]
 
 
+Price = Callable[[Any], "tuple[Hashable, int] | None"]
+
+
 def vertex_cut(
-    wanted: Iterable[Hashable], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int]
+    wanted: Iterable[Hashable],
+    sources: Callable[[Any], Iterable[Any] | None],
+    weight: Callable[[Any], int],
+    price: Price = lambda v: None,
 ) -> set[Any] | None:
-    """`sources(v)`: what v is computed from; None: v is gone. The cut, or None if every one has an infinite weight."""
-    graph = _flow_graph(wanted, sources, weight)
+    """`sources(v)`: what v is computed from; None: v is gone. `price(v)`: the statement that makes it, and what it costs;
+    None: nothing. The cut, or None if every one has an infinite weight."""
+    graph = _flow_graph(wanted, sources, weight, price)
     while (path := _augmenting_path(graph)) is not None:
         room = min(graph[a][b] for a, b in path)
         if room > INFINITE // 2:
@@ -35,7 +45,7 @@ def vertex_cut(
 
 
 def _flow_graph(
-    wanted: Iterable[Any], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int]
+    wanted: Iterable[Any], sources: Callable[[Any], Iterable[Any] | None], weight: Callable[[Any], int], price: Price
 ) -> Graph:
     graph: Graph = {"source": {}, "sink": {}}
 
@@ -57,6 +67,9 @@ def _flow_graph(
         if made_of is None:
             edge("source", (v, 0), INFINITE)
             continue
+        if (dear := price(v)) is not None:
+            edge("source", ("statement", dear[0]), dear[1])
+            edge(("statement", dear[0]), (v, 0), INFINITE)
         for a in made_of:
             edge((a, 1), (v, 0), INFINITE)
             todo.append(a)

@@ -20,6 +20,7 @@ from .promote import promote
 from .scalars import scalars
 from .simplify import simplify
 from .sink import sink
+from .windows import windows
 
 Pass = Callable[[Fn], Fn]
 
@@ -27,11 +28,12 @@ PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
+    "windows": windows,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
 # what the adjoint is.
-BEFORE = ("simplify", "scalars", "order", "hoist", "simplify")
+BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",

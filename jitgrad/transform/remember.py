@@ -13,6 +13,8 @@ the minimum vertex cut (`cut.py`) between what is gone and the results of the re
 nearest the adjoints wins. A value whose first axis has no bound before the loop (the rows of a `while` within it) is a ragged
 row, and with it is remembered how long it is; one that cannot be a row is always computed again, whatever made it.
 
+Where an axis less is remembered then, loops are done again too: the cut weighs their work (`work.py`) like memory.
+
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
 
     plain   their cells are values of the cut, or the array whole is
@@ -24,25 +26,25 @@ Arrays that the loop carries are priced in three ways, and the cheapest wins, on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.build import Value, again, read
 from ..ir.core import Atom, Fn, Let, Lit, Type, Var, vars_of
-from ..ir.walk import definitions, inputs, uses
+from ..ir.walk import definitions, inputs, needed, uses
 from ..ops.index import get
 from ..ops.loop import Loop
 from .access import Finals
 from .cut import INFINITE, vertex_cut
+from .work import UNKNOWN, elements, work
 
 Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it where it is replayed
-Reads = Mapping[Var, tuple[Var, tuple[Atom, ...]]]
+Reads = Mapping[Var, Let]  # a value -> the statement that puts it into an array
 
 CHEAP = {"broadcast", "transpose", "reshape", "get", "iota", "cast", "concat"}  # reads: done again rather than kept
 SMALL = {"sum", "prod", "max", "min", "any", "all", "cumsum", "matmul"}  # of a few elements: done again too
-FEW, UNKNOWN = 16, 1000
+FEW = 16
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Restored:
 @dataclass(frozen=True)
 class Split:
     """`saved`: what each iteration of the forward loop remembers. `finals`: the versions of carried arrays that the return
-    sweep reads as the loop left them. `reads`: values that it reads back from there: (version, index). `stand`: what stands
+    sweep reads as the loop left them. `reads`: values that it reads back from there. `stand`: what stands
     for versions of arrays that are put back, and `touched`: which arrays these are."""
 
     saved: tuple[Var, ...] = ()
@@ -69,6 +71,7 @@ class Split:
     stand: Mapping[Var, Atom] = field(default_factory=dict)
     gone: frozenset[Var] = frozenset()  # cannot be computed again, whatever made them
     touched: tuple[Restored, ...] = ()
+    again: Mapping[Var, Let] = field(default_factory=dict)  # results of loops that may be done again: as far as needed
     cost: int = 0
     way: str = "plain"
 
@@ -124,13 +127,29 @@ def cheapest(ways: Sequence[Split]) -> Split:
 
 
 def priced(q: Question, way: Split) -> Split:
-    defs = definitions(q.joint)
+    """With loops done again where an axis less is remembered then."""
+    kept = weighed(q, way)
+    if q.redo or way.stand or kept.cost < UNKNOWN**2:
+        return kept
+    dear = weighed(q, replace(way, again=loops(q, way)))
+    return dear if remembered(q, dear) * UNKNOWN // FEW < remembered(q, kept) and dear.cost < kept.cost else kept
 
-    def weigh(v: Var) -> int:
-        if v in q.adjoint:
-            return INFINITE
-        return 1 if v in q.given else weight(v, defs.get(v), q.storable)
 
+def loops(q: Question, way: Split) -> dict[Var, Let]:
+    """The results of the loops of the body that can be done again, and the loops as far as the return sweep needs them."""
+    found: dict[Var, Let] = {}
+    for let in needed(replace(q.joint, results=q.want)).lets:
+        if let.op.name == "loop" and not q.adjoint & set(let.outs) and not recomputable(let, q.storable):
+            if work(let) is not None and not way.gone & set(let.outs):
+                found.update((o, let) for o in let.outs if o not in way.reads)
+    return found
+
+
+def weighed(q: Question, way: Split) -> Split:
+    defs = {**definitions(q.joint), **way.again}
+    much = {v: work(let) or 0 for v, let in way.again.items()}
+
+    weigh = weigher(q)
     have = q.free | way.finals
     before = {v: r.before for r in q.restored for v in r.stand}
 
@@ -141,13 +160,43 @@ def priced(q: Question, way: Split) -> Split:
         return None if found is None else found - have
 
     wanted = {v for a in q.want for v in vars_of(a)} - have
-    saved = vertex_cut(wanted, made_of, weigh)
+    price = lambda v: (defs[v].outs[0], much[v]) if v in way.again else None
+    saved = vertex_cut(wanted, made_of, weigh, price)
     if saved is None:
         return replace(way, cost=INFINITE)
     saved |= {x for v in saved for x in q.along(v)} - have
-    cost = sum(map(weigh, saved))
+    done_again = {defs[v].outs[0]: much[v] for v in reached(wanted, made_of, saved) if v in way.again}
+    cost = sum(map(weigh, saved)) + sum(done_again.values())
     done = replace(way, saved=tuple(v for v in program_order(q.joint) if v in saved), cost=cost)
     return replace(done, touched=touched(q, done))
+
+
+def weigher(q: Question) -> Callable[[Var], int]:
+    """What it costs to remember a value."""
+    defs = definitions(q.joint)
+
+    def weigh(v: Var) -> int:
+        if v in q.adjoint:
+            return INFINITE
+        return 1 if v in q.given else weight(v, defs.get(v), q.storable)
+
+    return weigh
+
+
+def remembered(q: Question, way: Split) -> int:
+    return min(INFINITE, sum(map(weigher(q), way.saved))) if way.cost < INFINITE else INFINITE
+
+
+def reached(wanted: Iterable[Var], made_of: Callable[[Var], Iterable[Var] | None], saved: set[Var]) -> set[Var]:
+    """What is computed again."""
+    seen: set[Var] = set()
+    todo = list(wanted)
+    while todo:
+        v = todo.pop()
+        if v not in seen and v not in saved:
+            seen.add(v)
+            todo += made_of(v) or ()
+    return seen
 
 
 def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None:
@@ -157,15 +206,15 @@ def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None
     if v in way.gone:
         return None
     if v in way.reads:
-        return {x for a in way.reads[v][1] for x in vars_of(a)}
-    if let is None or not (q.redo or v in q.adjoint or recomputable(let, q.storable)):
+        return {x for a in way.reads[v].args[2:] for x in vars_of(a)}
+    if let is None or not (q.redo or v in q.adjoint or v in way.again or recomputable(let, q.storable)):
         return None
     return uses(let)
 
 
 def touched(q: Question, way: Split) -> tuple[Restored, ...]:
     """The arrays that are read while they are put back: each of them is put back in every iteration, which may read others."""
-    defs = definitions(q.joint)
+    defs = {**definitions(q.joint), **way.again}
     found: list[Restored] = []
     seen: set[Var] = set()
     todo = [v for a in q.want for v in vars_of(a)]
@@ -199,14 +248,14 @@ def usable(q: Question, f: Finals) -> bool:
 
 def with_finals(q: Question, finals: Sequence[Finals]) -> Split:
     """Which values can be read from final arrays."""
-    reads: dict[Var, tuple[Var, tuple[Atom, ...]]] = {}
+    reads: dict[Var, Let] = {}
     unsafe: set[Var] = set()
     for f in finals:
         for let in q.joint.lets:
             if q.adjoint & set(let.outs):
                 continue
             if let.op.name == "put" and let.outs[0] in f.place and isinstance(let.args[1], Var) and f.safe_value(let):
-                reads[let.args[1]] = (let.outs[0], let.args[2:])
+                reads[let.args[1]] = let
             taken = [a for a in let.args if isinstance(a, Var) and a in f.place]
             others = {o for o in let.outs if o not in f.place}  # a loop that writes the array may have rows as well
             if taken and others and not all(f.safe_use(let, a) for a in taken):
@@ -299,11 +348,6 @@ def small(t: Type) -> bool:
     return all(isinstance(d, int) for d in t.shape) and elements(t) <= FEW
 
 
-def elements(t: Type) -> int:
-    """How many; an axis of unknown size counts as UNKNOWN."""
-    return math.prod(d if isinstance(d, int) else UNKNOWN for d in t.shape)
-
-
 def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
     """Done again from its arguments rather than remembered; or it must be."""
     return straight(let) or fills(let) or not all(storable(o.type) for o in let.outs)
@@ -327,21 +371,21 @@ def program_order(fn: Fn) -> list[Var]:
 def emitter(fn: Fn, env: Env, way: Split | None = None) -> Callable[[Any], Value]:
     """`emit(atom)`: the value of an atom of `fn` here, replaying the statements it needs. `env` knows the rest."""
     way = way or Split()
-    defs = definitions(fn)
+    defs = {**definitions(fn), **way.again}
 
     def needed_for(v: Var) -> list[Var]:
         if v in way.stand:
             return list(vars_of(way.stand[v]))
         if v in way.reads:
-            return [way.reads[v][0], *[x for a in way.reads[v][1] for x in vars_of(a)]]
+            return [way.reads[v].outs[0], *[x for a in way.reads[v].args[2:] for x in vars_of(a)]]
         return inputs(defs[v])
 
     def write(v: Var) -> None:
         if v in way.stand:
             env[v] = read(env, (way.stand[v],))[0].atom
         elif v in way.reads:
-            version, index = way.reads[v]
-            env[v] = get(read(env, (version,))[0], *read(env, index), hint=v.hint).atom
+            put = way.reads[v]
+            env[v] = get(*read(env, (put.outs[0], *put.args[2:])), hint=v.hint, **put.attrs).atom
         else:
             let = defs[v]
             for o, out in zip(let.outs, again(let, read(env, let.args)), strict=True):
