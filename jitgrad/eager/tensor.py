@@ -103,19 +103,21 @@ class Tensor:
         return self._node
 
     def _refresh(self, s: Storage) -> None:
-        """Read value and edge again after a write to the storage."""
-        base = self._base
+        """Read the value again after a write to the storage, and the edge if it began a new version."""
+        base, changed = self._base, self._node.age is not s.age
         node, edge, path = s.node, None, self._path
         if base is not None:
             node, path = base._value(), path[len(base._path) :]
-            edge = None if self._unrecorded else base._gradient_edge()
+            edge = base._gradient_edge() if changed and not self._unrecorded else None
             if edge is not None and is_one_of_several(self):
                 self._broken = several_views(self, OTHER_WRITE)
         for k in path:
-            node = record(kernel(k.body, "AsStrided", k.dtypes, **k.options), (node,), (edge,) if edge is not None else ())
-            edge = node if node.edges else None
+            if edge is None:
+                node = record(k, (node,), ())
+            else:
+                node = edge = record(kernel(k.body, "AsStrided", k.dtypes, **k.options), (node,), (edge,))
         self._node, self._seen, node.owner, node.age = node, s.writes, HELD, s.age
-        if base is not None:
+        if base is not None and changed:
             self._edge = edge
 
     def _share(self) -> Storage:
