@@ -17,6 +17,9 @@ from .views import Path, along, put_kernel
 WRITERS = {"CopySlices": "torch::autograd::CopySlices", "CopyBackwards": "torch::autograd::CopyBackwards"}
 
 
+READ_ONLY = "the tensor is on memory that may not be written (of a read-only array or buffer): write to a clone() of it"
+
+
 class Storage:
     """What tensors share. `node`: the value of the whole. `shared`: memory that NumPy may read and write at any time, then the
     value is there and not in `node`; `lent`: the array that was handed out, if the memory is ours. `age`: the present version, on
@@ -63,6 +66,8 @@ class Storage:
 
     def put(self, path: Path, node: Node, since: int | None) -> None:
         """Write the value at the end of the path. Nodes recorded before `since` must not read the old value any more."""
+        if self.shared is not None and not self.shared.flags.writeable and self.is_shared():
+            raise RuntimeError(READ_ONLY)
         self.writes += 1
         if since is not None:
             self.age = self.age.end(since, WRITERS.get(node.kernel.name, node.kernel.name) if node.edges else "")

@@ -100,6 +100,15 @@ def test_buffers():
     assert torch.frombuffer(ints, dtype=torch.int32).tolist() == [1, 2]
 
 
+def test_memory_that_may_not_be_written():
+    for t in (torch.from_numpy(np.broadcast_to(np.zeros(1), (3,))), torch.frombuffer(bytes(12), dtype=torch.float32)):
+        with pytest.raises(RuntimeError, match=r"may not be written .*: write to a clone\(\) of it"):
+            t[0] = 1
+        t = t.clone()
+        t[0] = 1
+        assert t.tolist() == [1, 0, 0]
+
+
 def test_dlpack():
     t = torch.zeros(3)
     a = np.from_dlpack(t)
