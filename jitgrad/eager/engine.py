@@ -20,8 +20,8 @@ import numpy as np
 from .kernel import Aval
 from .modes import Mode, modes
 from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, record, results, spend
-from .pointwise import add
 from .plans import Plan, Region, plans, reached, remember
+from .pointwise import add
 from .run import Graph, also, graphs, known, run, settings
 from .tensor import Tensor
 from .views import WRITES
@@ -108,7 +108,11 @@ def planned(
 
 
 def run_all(
-    region: Region | None, wanted: list[Node], pulls: list[tuple[Node, Node]], grads: dict[Edge, Tensor], targets: Sequence[Edge] | None
+    region: Region | None,
+    wanted: list[Node],
+    pulls: list[tuple[Node, Node]],
+    grads: dict[Edge, Tensor],
+    targets: Sequence[Edge] | None,
 ) -> None:
     """Run what was recorded, and keep the plan of it."""
     with graphs:
@@ -155,7 +159,7 @@ def recorded(
             pass_on(arrived, edge, grads, useful, pulls)
             if at % PART == PART - 1 and len(order) > settings.longest:
                 run([g._value() for gs in arrived.values() for g in gs if g is not None])
-    here = {e: e.variable._grad for e in touched if e.variable._grad is not None}  # a hook may have taken it away
+    here: dict[Edge, Tensor] = {e: e.variable._grad for e in touched if e.variable._grad is not None}  # a hook may take it away
     return here if targets is None else caught, pulls
 
 
@@ -306,8 +310,9 @@ def free(order: Sequence[Edge]) -> None:
     """Let go of the graph. Values that somebody holds are known by now; nothing else has to be computed from it."""
     spent: dict[Edge, Edge] = {}
     for e in reversed(order):
-        if isinstance(e, Node) and e.spent is None:
-            spend(e, spent)
+        if type(e) is Node:
+            if e.spent is None:
+                spend(e, spent)
         elif isinstance(e, Releasable):
             e.release()
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..api.programs import Function, Program
 from ..emit.raised import throw
+from .dtypes import dtype as DType
 from .kernel import Aval, Kernel
 from .node import is_pick
 
@@ -95,13 +96,13 @@ class Entry:
     def __call__(self, avals: tuple[Aval, ...], arrays: list[np.ndarray], floats: list[float]) -> Sequence[Any]:
         """The values of the steps that are wanted."""
         self.seen += 1
-        changing = self.changing if bits(floats) == self.bits else self._admitted(floats)
+        changing = self.changing if not floats or bits(floats) == self.bits else self._admitted(floats)
         if self.seen <= settings.compile_after:
             return interpreted(self.structure, arrays, floats)
         version = self.version
         if version is None or version.changing is not changing:  # another thread may have put its own there
             version = self.version = Version(self.structure, self.literals, changing)
-        return version(avals, [x if x.ndim else x.reshape(1) for x in arrays], floats)
+        return version(avals, [x.reshape(1) if f else x for x, f in zip(arrays, self.structure.flat, strict=True)], floats)
 
     def _admitted(self, floats: list[float]) -> tuple[int, ...]:
         """Floats that differ from the literals of the program become parameters."""
@@ -128,10 +129,13 @@ def interpreted(s: Structure, arrays: Sequence[np.ndarray], floats: Sequence[flo
     last |= dict.fromkeys(s.outs, len(s.steps))
     values: dict[int, Any] = {}
     read: dict[str, Any] = {"leaf": arrays, "float": floats, "node": values}
-    for at, (k, inputs) in enumerate(s.steps):
+    for at, (f, inputs) in enumerate(s.steps):
         given = [x if kind == "number" else read[kind][x] for kind, x in inputs]
-        got = given[0][k.options["k"]] if is_pick(k) else k.run(given)
-        values[at] = got[0] if not is_pick(k) and len(got) == 1 else got
+        if is_pick(f):
+            values[at] = given[0][f.options["k"]]
+        else:
+            got = f.run(given)
+            values[at] = got[0] if len(got) == 1 else got
         for kind, x in inputs:
             if kind == "node" and last[x] == at:
                 values.pop(x, None)
@@ -157,14 +161,13 @@ class Replay:
             floats[k] = x
         values: list[Any] = []
         read = {"leaf": leaves, "float": floats, "node": values}
-        for k, inputs in self.structure.steps:
+        for f, inputs in self.structure.steps:
             arrays = [x if kind == "number" else read[kind][x] for kind, x in inputs]
-            values.append(k(*arrays) if not is_pick(k) else arrays[0][k.options["k"]])
+            values.append(f(*arrays) if not is_pick(f) else arrays[0][f.options["k"]])
         return tuple(values[at] for at in self.structure.outs)
 
 
-def stored(value: Any, aval: Aval) -> np.ndarray:
+def stored(value: Any, d: DType) -> np.ndarray:
     """A computed value in the storage form of its dtype."""
-    d = aval.dtype
     out = np.asarray(value) if d.store is None else d.store(np.asarray(value, d.compute))
     return out if out.dtype == d.storage else out.astype(d.storage)

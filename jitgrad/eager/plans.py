@@ -31,7 +31,7 @@ class Region:
     `key` is None where there is no plan for such a graph.
     """
 
-    __slots__ = ("ends", "floats", "key", "leaves", "nodes", "order", "places", "tape")
+    __slots__ = ("ends", "floats", "key", "leaves", "nodes", "order", "places")
 
     def __init__(self, roots: Sequence[tuple[Edge, Node]], targets: Sequence[Edge] | None, keep: Sequence[Node]) -> None:
         self.order = reached([e for e, _ in roots])
@@ -39,61 +39,77 @@ class Region:
         self.floats: list[float] = []
         self.ends: dict[Edge, int] = {}
         self.places: dict[Node, int] = {}
-        self.tape = {e for e in self.order if type(e) is Node}
-        self.nodes = sorted(self._values([*[g for _, g in roots], *keep]), key=latest)
-        self.key = self._key(roots, targets, keep)
+        self.nodes: list[Node] = []
+        self.key = self._key(roots, targets, keep) if self._plain(targets) else None
 
-    def _values(self, more: list[Node]) -> set[Node]:
-        """The tape, and what has to be computed for its values."""
-        found: set[Node] = set(self.tape)
+    def _plain(self, targets: Sequence[Edge] | None) -> bool:
+        """Is everything on the way a recorded operation or a leaf, and has Python no say in what happens there?"""
+        for e in self.order:
+            if e.hooks:
+                return False
+            if type(e) is Leaf:
+                if e.variable._after or (targets is None and e.variable._grad is not None):
+                    return False
+                self.ends[e] = len(self.ends)
+            elif type(e) is not Node or e.spent is not None:
+                return False
+        return True
+
+    def _collect(self, more: list[Node]) -> set[Node]:
+        """Puts the tape, and what has to be computed for its values, in `nodes`; the tape."""
+        tape: set[Any] = {e for e in self.order if type(e) is Node}
+        found = set(tape)
         todo = [n for n in more if n.buffer is None]
-        for node in self.tape:
-            todo += [x for x in node.inputs if type(x) is Node and x.buffer is None and x not in found]
+        for node in tape:
+            for x in node.inputs:
+                if type(x) is Node and x.buffer is None and x not in found:
+                    todo.append(x)
         while todo:
             node = todo.pop()
             if node not in found:
                 found.add(node)
                 todo += [x for x in node.inputs if type(x) is Node and x.buffer is None and x not in found]
-        return found
+        self.nodes = sorted(found, key=latest)
+        return tape
 
     def _key(self, roots: Sequence[tuple[Edge, Node]], targets: Sequence[Edge] | None, keep: Sequence[Node]) -> Any:
+        """The kernels and how they hang together, forwards (inputs) and backwards (edges). None: a value has been overwritten."""
+        tape = self._collect([*[g for _, g in roots], *keep])
         key: list[Any] = []
-        places, floats, tape, read = self.places, self.floats, self.tape, self._read
-        for e in self.order:
-            if type(e) is Leaf:
-                variable = e.variable
-                if e.hooks or variable._after or (targets is None and variable._grad is not None):
-                    return None
-                self.ends[e] = len(self.ends)
-            elif type(e) is not Node or e.hooks or e.spent is not None:
-                return None
+        put = key.append
+        places, ends, floats, read = self.places, self.ends, self.floats, self._read
         for at, node in enumerate(self.nodes):
-            key.append(node.kernel)
             on_tape = node in tape
-            key.append((4 if on_tape else 0) + (2 if node.buffer is not None else 1 if node.is_held() else 0))
+            owner = node.owner
+            put(node.kernel)
+            put((4 if on_tape else 0) + (2 if node.buffer is not None else 1 if owner is not None and owner() is not None else 0))
             if on_tape and node.age is not None and node.age.ended >= 0 and node.kernel.saves == "result":
                 return None
             for x in node.inputs:
                 t = type(x)
                 if t is Node:
                     place = places.get(x)
-                    key.append(read(x, key) if place is None else place)
+                    put(read(x, key) if place is None else place)
                     if x.age is not None and node.seq < x.age.ended:
                         return None
                 elif t is float:
                     floats.append(x)
-                    key.append(t)
+                    put(t)
                 else:
-                    key.append(t)
-                    key.append(x)
+                    put(t)
+                    put(x)
             if on_tape:
-                key += [None if e is None else places[e] if type(e) is Node else (self.ends[e],) for e in node.edges]
+                for e in node.edges:
+                    put(None if e is None else places[e] if type(e) is Node else (ends[e],))
             places[node] = at
         for e, g in roots:
-            key.append(places[e] if type(e) is Node else (self.ends[e],))
-            key.append(places[g] if g in places else read(g, key))
-        key += [places[n] if n in places else read(n, key) for n in keep]
-        key.append(None if targets is None else tuple([places.get(e, -1) if type(e) is Node else (self.ends.get(e),) for e in targets]))
+            put(places[e] if type(e) is Node else (ends[e],))
+            put(places[g] if g in places else read(g, key))
+        for n in keep:
+            put(places[n] if n in places else read(n, key))
+        if targets is not None:
+            put(tuple([places.get(e, -1) if type(e) is Node else (ends.get(e),) for e in targets]))
+        put((len(roots), len(keep)))
         return tuple(key)
 
     def _read(self, x: Node, key: list[Any]) -> int:
@@ -133,7 +149,7 @@ class Plan:
     def settle(self, region: Region, values: Sequence[Any]) -> list[Node]:
         """What was wanted of the region is known; the nodes of the gradients."""
         made: dict[int, Node] = {}
-        for k, (at, value) in enumerate(zip(self.values, values, strict=True)):
+        for at, value in zip(self.values, values, strict=True):
             if at is not None:
                 settle(region.nodes[at], value)
         out = []
@@ -146,15 +162,19 @@ class Plan:
                 out.append(region.nodes[at])
                 continue
             if k not in made:
-                d, shape = self.dtypes[k], np.shape(values[k])
-                aval = Aval.of(d, shape[:-1] if d.is_complex else shape)
-                made[k] = leaf(stored(values[k], aval), aval)
+                buffer = stored(values[k], self.dtypes[k])
+                made[k] = leaf(buffer, Aval.of(self.dtypes[k], buffer.shape))
             out.append(made[k])
         return out
 
 
-def remember(region: Region, graph: Graph, entry: Entry, pulls: Sequence[tuple[Node, Node]], grads: Sequence[tuple[int, Node]]) -> None:
-    """Keep the plan of what was recorded. pulls: the recorded pullbacks and the nodes that they are of; grads: (which, its node)."""
+def remember(
+    region: Region, graph: Graph, entry: Entry, pulls: Sequence[tuple[Node, Node]], grads: Sequence[tuple[int, Node]]
+) -> None:
+    """Keep the plan of what was recorded.
+
+    pulls: the recorded pullbacks, each with the node that it is of; grads: (which leaf edge or target, its node).
+    """
     numbers: dict[tuple[Node, int], int] = {}
     for node in region.nodes:
         for k, x in enumerate(node.inputs):

@@ -140,7 +140,7 @@ class Graph:
 
 def settle(node: Node, value: Any) -> None:
     """The value of the node has been computed."""
-    node.buffer = stored(value, node.aval)
+    node.buffer = stored(value, node.aval.dtype)
     if not node.edges and node.spent is None:
         node.kernel, node.inputs = MEMORY, ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import sweep
+from ..entry import stored
 from ..joining import stack
 from ..kernel import Aval
 from ..node import Edge
@@ -59,10 +61,12 @@ def implicit(y: Tensor) -> Tensor:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if y.dtype.is_complex:
         raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {y.dtype}")
-    aval = y._node.aval
-    d = aval.dtype
-    one = np.ones(aval.shape, d.compute)
-    return of_buffer(one if d.store is None else d.store(one), Aval.of(d, aval.shape))
+    return of_buffer(ones(y._node.aval).copy(), y._node.aval)
+
+
+@functools.cache
+def ones(aval: Aval) -> np.ndarray:
+    return stored(np.ones(aval.shape, aval.dtype.compute), aval.dtype)
 
 
 def grad(
