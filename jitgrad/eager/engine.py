@@ -215,7 +215,9 @@ def pulled(
     k = edge.kernel.pullback(wrt, tuple([g is not None for g in grads]))
     every: tuple[Edge | None, ...] = ()
     if modes.grad:
-        every = (*edges, *[g._gradient_edge() for g in gs])
+        types = tuple([x.aval if type(x) is Node else type(x) for x in inputs])
+        read = edge.kernel.inputs_saved(types)  # what it does not read, it does not depend on
+        every = (*[e if r else None for e, r in zip(edges, read, strict=True)], *[g._gradient_edge() for g in gs])
         every = every if any(e is not None for e in every) else ()
     node = record(k, (*inputs, *[g._value() for g in gs]), every)
     out: Grads = [None] * len(wanted)

@@ -85,13 +85,13 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     """The tensor with a tangent of its type and shape. It shares its memory."""
     if not modes.duals:
         raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
-    for name, x in (("tensor", tensor), ("tangent", tangent)):
+    for name, x in (("primal", tensor), ("tangent", tangent)):
         if not x.dtype.differentiable:
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
     if tensor.shape != tangent.shape:
         raise RuntimeError(
-            "Expected tangent to have the same size as the primal tensor, but got tangent of size "
-            f"{list(tangent.shape)} for a tensor of size {list(tensor.shape)}"
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. Tensor "
+            f"is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}."
         )
     if tensor.dtype is not tangent.dtype:
         raise RuntimeError(f"Expected tangent to have the dtype of the tensor, {tensor.dtype}, but got {tangent.dtype}")
@@ -106,15 +106,10 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The tensor without its tangent, and the tangent (None if it has none, or if its level is closed)."""
     edge = tensor._current_edge()
-    if not modes.duals or edge is None:
+    if edge is None:
         return UnpackedDualTensor(tensor, None)
-    found = tangent_of(edge)
-    if found is None:
-        return UnpackedDualTensor(tensor, None)
-    primal = tensor
-    if not any(isinstance(e, Leaf) for e in behind(edge)):
-        primal = tensor.detach()
-    return UnpackedDualTensor(primal, found)
+    found = tangent_of(edge) if modes.duals else None
+    return UnpackedDualTensor(tensor if is_tracked(tensor) else tensor.detach(), found)
 
 
 printing.UNPACK[0] = unpack_dual
@@ -190,7 +185,13 @@ def push_custom(edge: Custom, dots: Tangents) -> Tangents:
         raise RuntimeError(
             f"{edge.cls.__name__}.jvp returned {len(found)} tangents for {len(edge.outs)} results"
         )
-    return found
+    return [t if t is None or is_tracked(t) else t.detach() for t in found]
+
+
+def is_tracked(t: Tensor) -> bool:
+    """Does its gradient go to a leaf? That of what was computed from dual tensors may end there."""
+    edge = t._gradient_edge()
+    return edge is not None and any(isinstance(e, Leaf) for e in behind(edge))
 
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..interop import from_numpy
 from ..joining import stack
-from ..modes import Mode, modes
+from ..modes import Mode
 from ..tensor import Tensor
 from .forward_ad import dual_level, make_dual, unpack_dual
 from .function import zeros
@@ -24,13 +24,9 @@ def as_tuple(x: Any, name: str, function: str) -> tuple[bool, Tensors]:
     found = x if several else (x,)
     for k, t in enumerate(found):
         if not isinstance(t, Tensor):
-            where = f"Value at index {k} has type" if several else "Value has type"
-            what = "an input" if name == "inputs" else "an output" if name == "outputs of the user-provided function" else name
+            which = f"value at index {k}" if several else f"given {name}"
             raise TypeError(
-                f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the given {what} has type "
-                f"{type(x if not several else t)}." if not several
-                else f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the {where[9:].lower()} "
-                f"{type(t)}."
+                f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the {which} has type {type(t)}."
             )
     return several, found
 
@@ -90,13 +86,18 @@ INDEPENDENT = (
 )
 
 
-def like(v: Any, xs: Tensors, what: str, of: str, function: str) -> Tensors:
+LINEAR = (
+    "While computing the hessian, found that the jacobian of the user-provided function with respect to input {k} is independent of "
+    "the input. This is not allowed in strict mode. You should ensure that your function is twice differentiable and that the "
+    "jacobian depends on the inputs (this would be violated by a linear function for example)."
+)
+
+
+def like(v: Any, xs: Tensors, of: str, function: str) -> Tensors:
     """The vectors, of the shapes of what they belong to; ones for a single number."""
     if v is None:
         if len(xs) != 1 or xs[0].numel() != 1:
-            raise RuntimeError(
-                f"The vector v can only be None if {of} is a single Tensor with a single element."
-            )
+            raise RuntimeError(f"The vector v can only be None if {of} a single Tensor with a single element.")
         return (from_numpy(np.ones(tuple(xs[0].shape), xs[0].dtype.storage)),)
     _, vs = as_tuple(v, "v", function)
     if len(vs) != len(xs):
@@ -122,10 +123,8 @@ def vjp(
         ins = fresh(given, create_graph)
         many, outs = called(func, ins, "vjp")
         check_outputs(strict, outs)
-        vs = like(v, outs, "v", "the user-provided function returns", "vjp")
-    create = create_graph and modes.grad if create_graph else False
-    with Mode(grad=True):
-        found = gradients(outs, ins, vs, create, strict, INDEPENDENT)
+        vs = like(v, outs, "the user-provided function returns", "vjp")
+        found = gradients(outs, ins, vs, create_graph, strict, INDEPENDENT)
     return outcome(unpacked(many, outs), create_graph), outcome(unpacked(several, found), create_graph)
 
 
@@ -141,7 +140,7 @@ def jvp(
     with Mode(grad=True):
         _, given = as_tuple(inputs, "inputs", "jvp")
         ins = fresh(given, create_graph) if create_graph else given
-        vs = like(v, given, "v", "the input to the user-provided function", "jvp")
+        vs = like(v, given, "the input to the user-provided function is", "jvp")
         many, outs, dots = pushed(func, ins, vs, "jvp")
         strictly(strict, dots, INDEPENDENT.replace("input {k}", "the inputs"))
         found = tuple(zeros(y._node.aval) if t is None else t for t, y in zip(dots, outs, strict=True))
@@ -246,7 +245,7 @@ def forward_jacobian(func: Callable[..., Any], inputs: Any) -> Any:
 def one_number(outs: Tensors, many: bool, function: str) -> Tensor:
     if many and len(outs) != 1 or outs[0].numel() != 1:
         raise RuntimeError(
-            f"The output of the function given to {function} should be a single Tensor"
+            f"The function given to {function} should return a single Tensor"
             if many else f"The Tensor returned by the function given to {function} should contain a single element"
         )
     return outs[0].squeeze() if outs[0].shape else outs[0]
@@ -268,8 +267,9 @@ def hessian(
     def gradient(*xs: Tensor) -> Tensors:
         many, outs = called(func, xs, "hessian")
         y = one_number(outs, many, "hessian")
-        check_outputs(strict, (y,))
-        return gradients([y], xs, [None], True, strict, INDEPENDENT)
+        first = gradients([y], xs, [None], True, False, INDEPENDENT)
+        strictly(strict, [g if g.requires_grad else None for g in first], LINEAR)
+        return first
 
     def row(*xs: Tensor) -> Tensors:
         ins = xs if outer_jacobian_strategy == "forward-mode" else tuple(x.view_as(x) for x in xs)
@@ -308,16 +308,12 @@ def _second(func: Callable[..., Any], inputs: Any, v: Any, create: bool, strict:
     with Mode(grad=True):
         several, given = as_tuple(inputs, "inputs", function)
         ins = fresh(given, create)
-        vs = like(v, ins, "v", "the input to the user-provided function", function)
+        vs = like(v, ins, "the input to the user-provided function is", function)
         many, outs = called(func, ins, function)
         y = one_number(outs, many, function)
         check_outputs(strict, (y,))
         first = gradients([y], ins, [None], True, strict, INDEPENDENT)
-        strictly(
-            strict, [g if g.requires_grad else None for g in first],
-            "jacobian of the user-provided function with respect to input {k} is independent of the inputs. This is not allowed in "
-            "strict mode when create_graph=True.",
-        )  # fmt: skip
+        strictly(strict, [g if g.requires_grad else None for g in first], LINEAR)
         found = gradients(first, ins, vs, create, strict, INDEPENDENT)
     return outcome(unpacked(many, outs), create), outcome(unpacked(several, found), create)
 

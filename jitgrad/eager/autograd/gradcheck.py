@@ -75,7 +75,8 @@ class Check:
         memory = x.detach().numpy()
         rows = [self._row(memory, at, places) for at in np.ndindex(*memory.shape)]
         sizes = [y.size for y in self.values(places)]
-        return [np.array([r[k] for r in rows]).reshape(len(rows), n) for k, n in enumerate(sizes)]
+        parts = 2 if memory.dtype.kind == "c" else 1
+        return [np.array([r[k] for r in rows]).reshape(len(rows), parts * n) for k, n in enumerate(sizes)]
 
     def _row(self, memory: np.ndarray, at: tuple[int, ...], places: Sequence[int]) -> list[np.ndarray]:
         real = self._differences(memory, at, places, self.eps)
