@@ -2,6 +2,7 @@
 
 import math
 
+__version__ = "2.13.0+jitgrad"  # of PyTorch, whose behaviour this is; jitgrad's own is jitgrad.__version__
 inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
 
 
@@ -20,4 +21,4 @@ class _Name:
 
 strided, contiguous_format, preserve_format = map(_Name, ("strided", "contiguous_format", "preserve_format"))
 
-__all__ = ["contiguous_format", "e", "inf", "nan", "newaxis", "pi", "preserve_format", "strided"]
+__all__ = ["__version__", "contiguous_format", "e", "inf", "nan", "newaxis", "pi", "preserve_format", "strided"]

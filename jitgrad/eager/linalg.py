@@ -7,7 +7,6 @@ gradient, and refused of others.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -182,7 +181,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of matrices (the first and the last may be vectors), in the order that takes the fewest multiplications."""
+    """The product of matrices (the first and the last may be vectors): where two share the largest size, first."""
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
     parts = list(tensors)
@@ -266,9 +265,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 
 def ungraded(name: str, f: Callable[..., Any], fields: str = "", doc: str = "") -> Callable[..., Any]:
     """A function of NumPy, of tensors that need no gradient."""
-    kind = namedtuple(name, fields) if fields else None  # type: ignore[misc]  # noqa: PYI024
-    if kind is not None:
-        kind.__repr__ = return_types._text  # type: ignore[method-assign]
+    kind = return_types.made(f"linalg_{name}", fields) if fields else None
 
     def apply(*args: Any, **options: Any) -> Any:
         tensors = [x for x in args if isinstance(x, Tensor)]

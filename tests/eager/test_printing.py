@@ -1,5 +1,7 @@
 """Tensors as text: the texts that PyTorch 2.13 prints, stored; and random tensors beside PyTorch itself."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,18 @@ TEXTS = [
         "tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000],\n       grad_fn=<MulBackward0>)",
     ),
     (lambda: torch.nn.Parameter(torch.zeros(2)), "Parameter containing:\ntensor([0., 0.], requires_grad=True)"),
+    (
+        lambda: torch.tensor([[3.0, 1.0], [4.0, 6.0]]).max(dim=1),
+        "torch.return_types.max(\nvalues=tensor([3., 6.]),\nindices=tensor([0, 1]))",
+    ),
+    (
+        lambda: torch.linalg.eigh(torch.eye(2)),
+        "torch.return_types.linalg_eigh(\neigenvalues=tensor([1., 1.]),\neigenvectors=tensor([[1., 0.],\n        [0., 1.]]))",
+    ),
+    (
+        lambda: torch.nn.Linear(2, 1, bias=False).requires_grad_(False).apply(lambda m: m.weight.fill_(1)).state_dict(),
+        "OrderedDict([('weight', tensor([[1., 1.]]))])" if sys.version_info < (3, 12) else "OrderedDict({'weight': tensor([[1., 1.]])})",
+    ),
     (lambda: torch.zeros(2, 3).shape, "torch.Size([2, 3])"),
     (lambda: torch.float32, "torch.float32"),
     (lambda: torch.device("cuda:0"), "device(type='cuda', index=0)"),
