@@ -185,7 +185,9 @@ def result_type(arrays: list[dtype], zeros: list[dtype], scalars: list[int]) -> 
         for d in group:
             joined = d if joined is None else promote(joined, d)
         if joined is not None and (found is None or joined.rank > found.rank):
-            found = joined if found is None or joined.rank < COMPLEX else promote(joined, found)
+            if found is not None and found.rank == FLOAT:
+                joined = complex128 if found is float64 else complex64
+            found = joined
     assert found is not None
     return found
 

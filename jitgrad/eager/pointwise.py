@@ -41,7 +41,7 @@ NO_MINUS_REPAIR = {
 def _choose_sub(*types: Any, node: str = "Sub") -> Kernel:
     x, z = types[:2]
     bools = [t.dtype is dtypes.bool if isinstance(t, Aval) else t is bool for t in (x, z)]
-    if bools[0] and bools[1] or any(b and isinstance(t, Aval) for b, t in zip(bools, (x, z), strict=True)):
+    if any(bools):
         raise RuntimeError(NO_MINUS_REPAIR[bools[0] and bools[1]])
     check_broadcast(types)
     node = node if isinstance(x, Aval) else "Rsub.1"
@@ -222,7 +222,7 @@ def _number_power(x: Any, exponent: float) -> Any:
 def _choose_power(x: Any, z: Any) -> Kernel:
     check_broadcast((x, z))
     to = result_dtype((x, z))
-    if to is dtypes.bool:
+    if to is dtypes.bool and isinstance(x, Aval) and isinstance(z, Aval):
         raise missing("pow", to)
     return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 
