@@ -1,4 +1,4 @@
-"""jitgrad's functions on tensors: `torch.from_jitgrad(f)` for a function of arrays, plain or transformed (`jg.jit(f)`, `jg.grad(f)`).
+"""jitgrad's functions on tensors: `torch.from_jitgrad(f)` for a function of arrays, a plain one or say `jg.grad(f)`.
 
 The function is compiled as it is called on arrays, with the guards of that; its gradient is jitgrad's pullback of it, called on
 tensors in the same way, so any order.

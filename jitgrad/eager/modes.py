@@ -78,7 +78,8 @@ def _generator(mode: Mode, f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 LOSES = (
-    "gradients are switched off within a level of forward mode, where operations are recorded to find the tangents: what is computed "
+    "gradients are switched off within a level of forward mode, where operations are recorded to find the tangents: "
+    "what is computed "
     "here would lose its tangent. Leave the level first, or use x.detach() for what is to have none"
 )
 

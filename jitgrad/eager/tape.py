@@ -27,7 +27,8 @@ ONCE = (
     "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
 )
 ACTIVE = (
-    "Calling GradientTape.gradient on a non-persistent tape while it is still active is not supported: call it after the `with`, or "
+    "Calling GradientTape.gradient on a non-persistent tape while it is still active is not supported: call it after "
+    "the `with`, or "
     "make the tape persistent"
 )
 
@@ -79,8 +80,8 @@ class Variable(Tensor):
 class GradientTape:
     """Records what is computed within. As tf.GradientTape.
 
-    persistent: `gradient` may be called several times. watch_accessed_variables: False: only what is watched has a gradient. Tapes
-    nest: a gradient taken within an outer tape is recorded by it.
+    persistent: `gradient` may be called several times. watch_accessed_variables: False: only what is watched has a gradient.
+    Tapes nest: a gradient taken within an outer tape is recorded by it.
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
@@ -135,8 +136,8 @@ class GradientTape:
     ) -> Any:
         """The gradients of the targets, summed, by the sources, in the structure of the sources.
 
-        output_gradients: weights of the targets (default: ones, also for targets of several elements). unconnected_gradients: "none" or
-        "zero" for a source that no target depends on.
+        output_gradients: weights of the targets (default: ones, also for targets of several elements). unconnected_gradients:
+        "none" or "zero" for a source that no target depends on.
         """
         self._take()
         return rebuilt(sources, self._gradient(listed(target), output_gradients, listed(sources), unconnected_gradients))
@@ -161,15 +162,12 @@ class GradientTape:
     def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none", **_: Any) -> Any:
         """The Jacobian of a target of shape S by each source of shape T: shape S + T."""
         self._take()
-        xs = listed(sources)
-        found = []
-        for x in xs:
-            on = self._has_gradient(x) and target.requires_grad and self._gradient([target], None, [x], "none")[0] is not None
-            if on:
-                found.append(rows(target, (x,), bool(_open), False, 0)[0])
-            else:
-                found.append(None if unconnected_gradients == "none" else as_tensor(np.zeros((*target.shape, *x.shape))).to(x.dtype))
-        return rebuilt(sources, found)
+        return rebuilt(sources, [self._block(target, x, unconnected_gradients) for x in listed(sources)])
+
+    def _block(self, y: Tensor, x: Tensor, unconnected: str) -> Tensor | None:
+        if self._gradient([y], None, [x], "none")[0] is not None:
+            return rows(y, (x,), bool(_open), False, 0)[0]
+        return None if unconnected == "none" else as_tensor(np.zeros((*y.shape, *x.shape))).to(x.dtype)
 
     def _has_gradient(self, x: Any) -> bool:
         if not isinstance(x, Tensor):

@@ -3,8 +3,9 @@
     out, ... = link[results, wrt, closed](y, ..., x, ..., z, ..., captured, ...) { pull(g, ..., captured, ...) -> x_bar, ... }
 
 The results are the y; their derivative with respect to y is none, and with respect to the x it is what `pull` says: from the
-adjoints g of the real y to an adjoint for each x. It says nothing about the z: what y was computed from besides. `pull` may use what it captured; a y among that is the result. Before a program
-is lowered, its links are undone (`transform/link.py`): they only say how to differentiate.
+adjoints g of the real y to an adjoint for each x. It says nothing about the z: what y was computed from besides. `pull` may use
+what it captured; a y among that is the result. Before a program is lowered, its links are undone (`transform/link.py`): they only
+say how to differentiate.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Link:
     def bind(self, hints: Sequence[str] = ()) -> tuple[Value, ...]:
         """Write it; the results."""
         args = (*self.ys, *self.xs, *self.others, *self.captured)
-        counts = {"results": len(self.ys), "wrt": len(self.xs), "closed": len(self.others)}
+        counts: dict[str, Any] = {"results": len(self.ys), "wrt": len(self.xs), "closed": len(self.others)}
         names = hints or [y.atom.hint for y in self.ys]
         return bind(OPS["link"], *args, fns=(self.pull,), hints=names, **counts)
 

@@ -54,7 +54,8 @@ def push_link(
             raise unspoken(let, z)
     if all(t is None for t in dots):
         return outs, [None] * len(outs)
-    of_g, captured = trace_open(lambda *gs: replay(view.pull, *gs, *_captured(view, outs)), [outs[k].type for k in real], "tangent")
+    pull = lambda *gs: replay(view.pull, *gs, *_captured(view, outs))
+    of_g, captured = trace_open(pull, [outs[k].type for k in real], "tangent")
     zeros = [Value(zero_of(outs[k].type)) for k in real]
     _, back = sweep(of_g, [*zeros, *captured], [*[True] * len(real), *[False] * len(captured)])
     found = dict(zip(real, back(dots), strict=False))
@@ -65,7 +66,8 @@ def unspoken(let: Let, z: Value) -> NotDifferentiable:
     """A custom rule says nothing about a value that the function uses besides its arguments."""
     place = f" ({let.where.filename}:{let.where.lineno})" if let.where else ""
     return NotDifferentiable(
-        f"a custom rule gives no derivative with respect to `{z.atom.hint}`, which its function uses without being given it{place}"
+        f"a custom rule gives no derivative with respect to `{z.atom.hint}`, which its function uses without being "
+        f"given it{place}"
     )
 
 

@@ -61,9 +61,11 @@ def test_create_graph():
 
 
 STRICT = [
-    (lambda: F.jacobian(lambda x, y: x, (x, y), strict=True), "Output 0 of the user-provided function is independent of input 1."),
+    (lambda: F.jacobian(lambda x, y: x, (x, y), strict=True),
+     "Output 0 of the user-provided function is independent of input 1."),
     (lambda: F.jacobian(lambda x: y, x, strict=True), "Output 0 of the user-provided function does not require gradients."),
-    (lambda: F.vjp(lambda x, y: x.sum(), (x, y), strict=True), "The output of the user-provided function is independent of input 1."),
+    (lambda: F.vjp(lambda x, y: x.sum(), (x, y), strict=True),
+     "The output of the user-provided function is independent of input 1."),
     (lambda: F.hessian(lambda x: x.sum(), x, strict=True), "While computing the hessian, found that the jacobian"),
 ]
 

@@ -75,7 +75,8 @@ def test_single_precision_is_warned_of_and_fails():
     with pytest.warns(UserWarning) as w, pytest.raises(torch.autograd.GradcheckError):
         gradcheck(lambda x: x**3, (x,))
     assert str(w[0].message) == (
-        "Input #0 requires gradient and is not a double precision floating point or complex. This check will likely fail if all the "
+        "Input #0 requires gradient and is not a double precision floating point or complex. This check will likely "
+        "fail if all the "
         "inputs are not of double precision floating point or complex. "
     )
 
@@ -104,7 +105,8 @@ def test_a_backward_that_differs_from_call_to_call():
             Drift.calls += 1
             return 2 * g + 1e-9 * Drift.calls
 
-    with pytest.raises(torch.autograd.GradcheckError, match=r"^Backward is not reentrant.*The tolerance for nondeterminism was 0\.0\."):
+    text = r"^Backward is not reentrant.*The tolerance for nondeterminism was 0\.0\."
+    with pytest.raises(torch.autograd.GradcheckError, match=text):
         gradcheck(Drift.apply, (double(1.0),))
     assert gradcheck(Drift.apply, (double(1.0),), nondet_tol=1e-6, check_undefined_grad=False)
 

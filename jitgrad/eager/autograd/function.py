@@ -198,7 +198,9 @@ def with_setup(cls: type[Function]) -> bool:
 
 def backward_of(cls: type[Function]) -> Callable[..., Any]:
     if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
-        raise RuntimeError("Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them.")
+        raise RuntimeError(
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them."
+        )
     return cls.backward if cls.backward is not Function.backward else cls.vjp
 
 
@@ -276,7 +278,8 @@ def keep(edge: Custom, outs: list[Any], wrapped: list[Any], args: tuple[Any, ...
 
 def pull_custom(edge: Custom, grads: Grads, wanted: Sequence[bool]) -> Grads:
     """The gradients of the tensors among the arguments, by the user's `backward`."""
-    given = [zeros(t) if g is None and edge.ctx.materialize_grads and t is not None else g for g, t in zip(grads, edge.outs, strict=True)]
+    pairs = zip(grads, edge.outs, strict=True)
+    given = [zeros(t) if g is None and t is not None and edge.ctx.materialize_grads else g for g, t in pairs]
     got = backward_of(edge.cls)(edge.ctx, *given)
     found = list(got) if isinstance(got, (tuple, list)) else [got]
     count = len(edge.ctx.needs_input_grad)
@@ -294,8 +297,8 @@ def pull_custom(edge: Custom, grads: Grads, wanted: Sequence[bool]) -> Grads:
             )
         if g is not None and not isinstance(g, Tensor):
             raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
-    pairs = zip(edge.places, edge.inputs, strict=True)
-    return [fitted(edge, j, found[k], t) if w else None for j, ((k, t), w) in enumerate(zip(pairs, wanted, strict=True))]
+    each = enumerate(zip(edge.places, edge.inputs, wanted, strict=True))
+    return [fitted(edge, j, found[k], t) if w else None for j, (k, t, w) in each]
 
 
 def fitted(edge: Custom, k: int, g: Tensor | None, t: Aval) -> Tensor | None:

@@ -26,7 +26,8 @@ def as_tuple(x: Any, name: str, function: str) -> tuple[bool, Tensors]:
         if not isinstance(t, Tensor):
             which = f"value at index {k}" if several else f"given {name}"
             raise TypeError(
-                f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the {which} has type {type(t)}."
+                f"The {name} given to {function} must be either a Tensor or a tuple of Tensors but the {which} has type "
+                f"{type(t)}."
             )
     return several, found
 
@@ -87,7 +88,8 @@ INDEPENDENT = (
 
 
 LINEAR = (
-    "While computing the hessian, found that the jacobian of the user-provided function with respect to input {k} is independent of "
+    "While computing the hessian, found that the jacobian of the user-provided function with respect to input {k} is "
+    "independent of "
     "the input. This is not allowed in strict mode. You should ensure that your function is twice differentiable and that the "
     "jacobian depends on the inputs (this would be violated by a linear function for example)."
 )
@@ -172,18 +174,21 @@ def jacobian(
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than inputs, '
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
+            'than inputs, '
             '"forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
         )
     if strategy == "forward-mode":
         if create_graph:
             raise NotImplementedError(
-                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together '
+                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not '
+                'supported together '
                 '(yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
             )
         if strict:
             raise RuntimeError(
-                'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported together (yet). '
+                'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported '
+                'together (yet). '
                 'Please either set `strict=False` or `strategy="reverse-mode"`.'
             )
         if not vectorize:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..interop import from_numpy
 from ..engine import PULL
+from ..interop import from_numpy
 from ..modes import Mode
 from ..node import Part
 from ..tensor import Tensor
@@ -189,7 +189,7 @@ def part_of(n: np.ndarray, part: str, x: Tensor) -> np.ndarray:
     """The derivative of a part of the result: dr/dx + i dr/dy of a complex input."""
     if x.dtype.is_complex:
         n = n.reshape(x.numel(), 2, -1)
-    r = {"imaginary": np.imag, "real": np.real, "": np.asarray}[part](n)
+    r = n.imag if part == "imaginary" else n.real if part == "real" else n
     return r[:, 0] + 1j * r[:, 1] if x.dtype.is_complex else r
 
 
@@ -208,7 +208,8 @@ def check_inputs(check: Check) -> None:
             )
         if any(n > 1 and s == 0 for n, s in zip(*x._layout()[:2], strict=True)):
             raise RuntimeError(
-                f"The {k}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able "
+                f"The {k}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                f"non-overlapping to be able "
                 "to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to "
                 "gradcheck."
             )

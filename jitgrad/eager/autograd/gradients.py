@@ -176,7 +176,8 @@ def backward(
     """
     if grad_tensors is not None and grad_variables is not None:
         raise RuntimeError(
-            "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use `grad_tensors`."
+            "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+            "`grad_tensors`."
         )
     if create_graph:
         warnings.warn(CYCLE, UserWarning, stacklevel=3)

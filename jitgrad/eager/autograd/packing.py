@@ -1,4 +1,4 @@
-"""What `saved_tensors_hooks` does with recorded operations: the inputs that the return sweep reads are packed when they are recorded.
+"""What `saved_tensors_hooks` does with recorded operations: what the return sweep reads of their inputs is packed at once.
 
 The value is computed at once, and the node lets its inputs go; what the pullback needs of them comes from `unpack`.
 """

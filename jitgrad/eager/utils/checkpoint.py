@@ -87,7 +87,8 @@ def checkpoint(
     edge.edges = (*[args[k]._gradient_edge() for k in at], *outside(order, since))
     edge.hooks, edge.trace, edge.seq = None, None, now()
     run([y._value() for y, on in zip(outs, differ, strict=True) if on])
-    made = [without(y, Part(edge, k) if len(outs) > 1 else edge) if on else y for k, (y, on) in enumerate(zip(outs, differ, strict=True))]
+    each = enumerate(zip(outs, differ, strict=True))
+    made = [without(y, Part(edge, k) if len(outs) > 1 else edge) if on else y for k, (y, on) in each]
     return type(out)(made) if isinstance(out, (tuple, list)) else made[0]
 
 
