@@ -14,8 +14,8 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 
 from . import autograd, linalg, methods, nn, optim, random, return_types, special, tape, utils, viz
 from .activations import *
-from .calculus import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .calculus import *
 from .complex_tensors import *
 from .constants import *
 from .conversion import *

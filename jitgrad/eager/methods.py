@@ -17,7 +17,6 @@ from . import (
     dtypes,
     indexing,
     interop,
-    linear,
     math_methods,
     numpy_protocol,
     pickling,
