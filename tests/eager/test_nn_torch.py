@@ -15,6 +15,10 @@ pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(7)
 
 
+def NN(T):
+    return T.nn.functional
+
+
 def floats(*shape):
     return RNG.standard_normal(shape).astype(np.float64)
 
@@ -25,88 +29,94 @@ def labels(n, *shape):
 
 # name: (what to call, given T = the package; the inputs). The first inputs that are floats get gradients.
 FUNCTIONS = {
-    "linear": (lambda T, x, w, b: T.nn.functional.linear(x, w, b), [floats(4, 3), floats(2, 3), floats(2)]),
-    "linear, no bias": (lambda T, x, w: T.nn.functional.linear(x, w), [floats(4, 3), floats(2, 3)]),
-    "linear, three axes": (lambda T, x, w, b: T.nn.functional.linear(x, w, b), [floats(2, 4, 3), floats(2, 3), floats(2)]),
-    "linear, one axis": (lambda T, x, w, b: T.nn.functional.linear(x, w, b), [floats(3), floats(2, 3), floats(2)]),
-    "bilinear": (lambda T, *a: T.nn.functional.bilinear(*a), [floats(5, 2), floats(5, 3), floats(4, 2, 3), floats(4)]),
-    "embedding": (lambda T, w, i: T.nn.functional.embedding(i, w), [floats(6, 3), labels(6, 4, 2)]),
-    "embedding, padding": (lambda T, w, i: T.nn.functional.embedding(i, w, padding_idx=2), [floats(6, 3), labels(6, 4, 5)]),
-    "layer_norm": (lambda T, x, w, b: T.nn.functional.layer_norm(x, (3, 5), w, b), [floats(4, 3, 5), floats(3, 5), floats(3, 5)]),
-    "layer_norm, plain": (lambda T, x: T.nn.functional.layer_norm(x, (5,)), [floats(4, 5)]),
-    "rms_norm": (lambda T, x, w: T.nn.functional.rms_norm(x, (5,), w, 1e-5), [floats(4, 5), floats(5)]),
-    "batch_norm": (lambda T, x, w, b: T.nn.functional.batch_norm(x, None, None, w, b, True), [floats(6, 3), floats(3), floats(3)]),
-    "batch_norm, images": (lambda T, x: T.nn.functional.batch_norm(x, None, None, training=True), [floats(2, 3, 4, 4)]),
+    "linear": (lambda T, x, w, b: NN(T).linear(x, w, b), [floats(4, 3), floats(2, 3), floats(2)]),
+    "linear, no bias": (lambda T, x, w: NN(T).linear(x, w), [floats(4, 3), floats(2, 3)]),
+    "linear, three axes": (lambda T, x, w, b: NN(T).linear(x, w, b), [floats(2, 4, 3), floats(2, 3), floats(2)]),
+    "linear, one axis": (lambda T, x, w, b: NN(T).linear(x, w, b), [floats(3), floats(2, 3), floats(2)]),
+    "bilinear": (lambda T, *a: NN(T).bilinear(*a), [floats(5, 2), floats(5, 3), floats(4, 2, 3), floats(4)]),
+    "embedding": (lambda T, w, i: NN(T).embedding(i, w), [floats(6, 3), labels(6, 4, 2)]),
+    "embedding, padding": (lambda T, w, i: NN(T).embedding(i, w, padding_idx=2), [floats(6, 3), labels(6, 4, 5)]),
+    "layer_norm": (lambda T, x, w, b: NN(T).layer_norm(x, (3, 5), w, b), [floats(4, 3, 5), floats(3, 5), floats(3, 5)]),
+    "layer_norm, plain": (lambda T, x: NN(T).layer_norm(x, (5,)), [floats(4, 5)]),
+    "rms_norm": (lambda T, x, w: NN(T).rms_norm(x, (5,), w, 1e-5), [floats(4, 5), floats(5)]),
+    "batch_norm": (
+        lambda T, x, w, b: NN(T).batch_norm(x, None, None, w, b, True), [floats(6, 3), floats(3), floats(3)],
+    ),
+    "batch_norm, images": (lambda T, x: NN(T).batch_norm(x, None, None, training=True), [floats(2, 3, 4, 4)]),
     "batch_norm, fixed": (
-        lambda T, x, w, b, m, v: T.nn.functional.batch_norm(x, m.detach(), (v * v).detach(), w, b),
+        lambda T, x, w, b, m, v: NN(T).batch_norm(x, m.detach(), (v * v).detach(), w, b),
         [floats(2, 3, 4), floats(3), floats(3), floats(3), floats(3)],
     ),
-    "group_norm": (lambda T, x, w, b: T.nn.functional.group_norm(x, 2, w, b), [floats(3, 4, 5), floats(4), floats(4)]),
-    "instance_norm": (lambda T, x, w, b: T.nn.functional.instance_norm(x, weight=w, bias=b), [floats(3, 4, 5), floats(4), floats(4)]),
-    "normalize": (lambda T, x: T.nn.functional.normalize(x), [floats(3, 4)]),
-    "normalize, p = 3": (lambda T, x: T.nn.functional.normalize(x, p=3.0, dim=-1), [floats(3, 4)]),
-    "conv1d": (lambda T, *a: T.nn.functional.conv1d(*a, stride=2, padding=1), [floats(2, 3, 9), floats(4, 3, 3), floats(4)]),
-    "conv1d, single": (lambda T, *a: T.nn.functional.conv1d(*a, dilation=2), [floats(3, 9), floats(4, 3, 3)]),
-    "conv2d": (lambda T, *a: T.nn.functional.conv2d(*a), [floats(2, 3, 7, 6), floats(4, 3, 3, 2), floats(4)]),
+    "group_norm": (lambda T, x, w, b: NN(T).group_norm(x, 2, w, b), [floats(3, 4, 5), floats(4), floats(4)]),
+    "instance_norm": (
+        lambda T, x, w, b: NN(T).instance_norm(x, weight=w, bias=b), [floats(3, 4, 5), floats(4), floats(4)],
+    ),
+    "normalize": (lambda T, x: NN(T).normalize(x), [floats(3, 4)]),
+    "normalize, p = 3": (lambda T, x: NN(T).normalize(x, p=3.0, dim=-1), [floats(3, 4)]),
+    "conv1d": (lambda T, *a: NN(T).conv1d(*a, stride=2, padding=1), [floats(2, 3, 9), floats(4, 3, 3), floats(4)]),
+    "conv1d, single": (lambda T, *a: NN(T).conv1d(*a, dilation=2), [floats(3, 9), floats(4, 3, 3)]),
+    "conv2d": (lambda T, *a: NN(T).conv2d(*a), [floats(2, 3, 7, 6), floats(4, 3, 3, 2), floats(4)]),
     "conv2d, strides": (
-        lambda T, *a: T.nn.functional.conv2d(*a, stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
+        lambda T, *a: NN(T).conv2d(*a, stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
         [floats(2, 3, 8, 7), floats(4, 3, 3, 2), floats(4)],
     ),
-    "conv2d, groups": (lambda T, *a: T.nn.functional.conv2d(*a, groups=2), [floats(2, 4, 5, 5), floats(6, 2, 3, 3), floats(6)]),
-    "conv2d, same": (lambda T, *a: T.nn.functional.conv2d(*a, padding="same"), [floats(2, 2, 5, 5), floats(3, 2, 4, 3)]),
-    "conv2d, 1 x 1": (lambda T, *a: T.nn.functional.conv2d(*a), [floats(2, 2, 5, 5), floats(3, 2, 1, 1)]),
+    "conv2d, groups": (lambda T, *a: NN(T).conv2d(*a, groups=2), [floats(2, 4, 5, 5), floats(6, 2, 3, 3), floats(6)]),
+    "conv2d, same": (lambda T, *a: NN(T).conv2d(*a, padding="same"), [floats(2, 2, 5, 5), floats(3, 2, 4, 3)]),
+    "conv2d, 1 x 1": (lambda T, *a: NN(T).conv2d(*a), [floats(2, 2, 5, 5), floats(3, 2, 1, 1)]),
     "conv_transpose1d": (
-        lambda T, *a: T.nn.functional.conv_transpose1d(*a, stride=2, padding=1), [floats(2, 3, 5), floats(3, 4, 3), floats(4)],
+        lambda T, *a: NN(T).conv_transpose1d(*a, stride=2, padding=1), [floats(2, 3, 5), floats(3, 4, 3), floats(4)],
     ),
     "conv_transpose2d": (
-        lambda T, *a: T.nn.functional.conv_transpose2d(*a, stride=2, padding=1, output_padding=1, groups=2),
+        lambda T, *a: NN(T).conv_transpose2d(*a, stride=2, padding=1, output_padding=1, groups=2),
         [floats(2, 4, 3, 4), floats(4, 3, 3, 3), floats(6)],
     ),
-    "unfold": (lambda T, x: T.nn.functional.unfold(x, (2, 3), padding=1, stride=2), [floats(2, 3, 6, 7)]),
-    "fold": (lambda T, x: T.nn.functional.fold(x, (4, 5), 2), [floats(2, 8, 12)]),
-    "max_pool1d": (lambda T, x: T.nn.functional.max_pool1d(x, 2), [floats(2, 3, 7)]),
-    "max_pool2d": (lambda T, x: T.nn.functional.max_pool2d(x, 2), [floats(2, 3, 6, 7)]),
-    "max_pool2d, padded": (lambda T, x: T.nn.functional.max_pool2d(x, 3, 2, 1), [floats(2, 3, 6, 7)]),
-    "max_pool2d, ceil": (lambda T, x: T.nn.functional.max_pool2d(x, 3, 2, 1, ceil_mode=True), [floats(2, 3, 6, 8)]),
-    "max_pool2d, ties": (lambda T, x: T.nn.functional.max_pool2d(x, 2), [np.round(floats(2, 3, 6, 6))]),
+    "unfold": (lambda T, x: NN(T).unfold(x, (2, 3), padding=1, stride=2), [floats(2, 3, 6, 7)]),
+    "fold": (lambda T, x: NN(T).fold(x, (4, 5), 2), [floats(2, 8, 12)]),
+    "max_pool1d": (lambda T, x: NN(T).max_pool1d(x, 2), [floats(2, 3, 7)]),
+    "max_pool2d": (lambda T, x: NN(T).max_pool2d(x, 2), [floats(2, 3, 6, 7)]),
+    "max_pool2d, padded": (lambda T, x: NN(T).max_pool2d(x, 3, 2, 1), [floats(2, 3, 6, 7)]),
+    "max_pool2d, ceil": (lambda T, x: NN(T).max_pool2d(x, 3, 2, 1, ceil_mode=True), [floats(2, 3, 6, 8)]),
+    "max_pool2d, ties": (lambda T, x: NN(T).max_pool2d(x, 2), [np.round(floats(2, 3, 6, 6))]),
     "max_pool2d, places": (
-        lambda T, x: T.nn.functional.max_pool2d(x, 3, 2, 1, return_indices=True)[1] * 1.0, [floats(2, 3, 6, 7)],
+        lambda T, x: NN(T).max_pool2d(x, 3, 2, 1, return_indices=True)[1] * 1.0, [floats(2, 3, 6, 7)],
     ),
-    "avg_pool1d": (lambda T, x: T.nn.functional.avg_pool1d(x, 3, 2, 1), [floats(2, 3, 7)]),
-    "avg_pool2d": (lambda T, x: T.nn.functional.avg_pool2d(x, 2), [floats(2, 3, 6, 7)]),
+    "avg_pool1d": (lambda T, x: NN(T).avg_pool1d(x, 3, 2, 1), [floats(2, 3, 7)]),
+    "avg_pool2d": (lambda T, x: NN(T).avg_pool2d(x, 2), [floats(2, 3, 6, 7)]),
     "avg_pool2d, inside": (
-        lambda T, x: T.nn.functional.avg_pool2d(x, 3, 2, 1, True, count_include_pad=False), [floats(2, 3, 6, 7)],
+        lambda T, x: NN(T).avg_pool2d(x, 3, 2, 1, True, count_include_pad=False), [floats(2, 3, 6, 7)],
     ),
-    "avg_pool2d, ceil": (lambda T, x: T.nn.functional.avg_pool2d(x, 3, 2, 1, True), [floats(2, 3, 6, 8)]),
-    "avg_pool2d, divisor": (lambda T, x: T.nn.functional.avg_pool2d(x, 3, divisor_override=2), [floats(2, 3, 6, 8)]),
-    "adaptive_avg_pool1d": (lambda T, x: T.nn.functional.adaptive_avg_pool1d(x, 3), [floats(2, 3, 7)]),
-    "adaptive_avg_pool2d": (lambda T, x: T.nn.functional.adaptive_avg_pool2d(x, (2, 3)), [floats(2, 3, 6, 6)]),
-    "adaptive_avg_pool2d, all": (lambda T, x: T.nn.functional.adaptive_avg_pool2d(x, 1), [floats(2, 3, 6, 6)]),
-    "adaptive_avg_pool2d, uneven": (lambda T, x: T.nn.functional.adaptive_avg_pool2d(x, (4, None)), [floats(2, 3, 6, 5)]),
-    "adaptive_max_pool2d": (lambda T, x: T.nn.functional.adaptive_max_pool2d(x, 2), [floats(2, 3, 6, 6)]),
-    "pad": (lambda T, x: T.nn.functional.pad(x, (1, 2, 0, 1), value=2.5), [floats(2, 3)]),
-    "pad, less": (lambda T, x: T.nn.functional.pad(x, (-1, 2)), [floats(2, 4)]),
-    "pad, reflect": (lambda T, x: T.nn.functional.pad(x, (1, 2, 2, 1), mode="reflect"), [floats(2, 2, 4, 4)]),
-    "pad, replicate": (lambda T, x: T.nn.functional.pad(x, (1, 2), mode="replicate"), [floats(2, 2, 4)]),
-    "pad, circular": (lambda T, x: T.nn.functional.pad(x, (1, 2), mode="circular"), [floats(2, 2, 4)]),
-    "interpolate": (lambda T, x: T.nn.functional.interpolate(x, scale_factor=2), [floats(2, 2, 3, 4)]),
-    "interpolate, size": (lambda T, x: T.nn.functional.interpolate(x, size=(5, 3)), [floats(2, 2, 3, 4)]),
-    "pixel_shuffle": (lambda T, x: T.nn.functional.pixel_shuffle(x, 2), [floats(2, 8, 3, 4)]),
-    "attention": (lambda T, *a: T.nn.functional.scaled_dot_product_attention(*a), [floats(2, 2, 3, 4), floats(2, 2, 5, 4), floats(2, 2, 5, 4)]),
+    "avg_pool2d, ceil": (lambda T, x: NN(T).avg_pool2d(x, 3, 2, 1, True), [floats(2, 3, 6, 8)]),
+    "avg_pool2d, divisor": (lambda T, x: NN(T).avg_pool2d(x, 3, divisor_override=2), [floats(2, 3, 6, 8)]),
+    "adaptive_avg_pool1d": (lambda T, x: NN(T).adaptive_avg_pool1d(x, 3), [floats(2, 3, 7)]),
+    "adaptive_avg_pool2d": (lambda T, x: NN(T).adaptive_avg_pool2d(x, (2, 3)), [floats(2, 3, 6, 6)]),
+    "adaptive_avg_pool2d, all": (lambda T, x: NN(T).adaptive_avg_pool2d(x, 1), [floats(2, 3, 6, 6)]),
+    "adaptive_avg_pool2d, uneven": (lambda T, x: NN(T).adaptive_avg_pool2d(x, (4, None)), [floats(2, 3, 6, 5)]),
+    "adaptive_max_pool2d": (lambda T, x: NN(T).adaptive_max_pool2d(x, 2), [floats(2, 3, 6, 6)]),
+    "pad": (lambda T, x: NN(T).pad(x, (1, 2, 0, 1), value=2.5), [floats(2, 3)]),
+    "pad, less": (lambda T, x: NN(T).pad(x, (-1, 2)), [floats(2, 4)]),
+    "pad, reflect": (lambda T, x: NN(T).pad(x, (1, 2, 2, 1), mode="reflect"), [floats(2, 2, 4, 4)]),
+    "pad, replicate": (lambda T, x: NN(T).pad(x, (1, 2), mode="replicate"), [floats(2, 2, 4)]),
+    "pad, circular": (lambda T, x: NN(T).pad(x, (1, 2), mode="circular"), [floats(2, 2, 4)]),
+    "interpolate": (lambda T, x: NN(T).interpolate(x, scale_factor=2), [floats(2, 2, 3, 4)]),
+    "interpolate, size": (lambda T, x: NN(T).interpolate(x, size=(5, 3)), [floats(2, 2, 3, 4)]),
+    "pixel_shuffle": (lambda T, x: NN(T).pixel_shuffle(x, 2), [floats(2, 8, 3, 4)]),
+    "attention": (
+        lambda T, *a: NN(T).scaled_dot_product_attention(*a), [floats(2, 2, 3, 4), floats(2, 2, 5, 4), floats(2, 2, 5, 4)],
+    ),
     "attention, causal": (
-        lambda T, *a: T.nn.functional.scaled_dot_product_attention(*a, is_causal=True, scale=0.3),
+        lambda T, *a: NN(T).scaled_dot_product_attention(*a, is_causal=True, scale=0.3),
         [floats(2, 3, 4), floats(2, 3, 4), floats(2, 3, 4)],
     ),
     "attention, mask": (
-        lambda T, q, k, v, m: T.nn.functional.scaled_dot_product_attention(q, k, v, m > -1),
+        lambda T, q, k, v, m: NN(T).scaled_dot_product_attention(q, k, v, m > -1),
         [floats(2, 3, 4), floats(2, 3, 4), floats(2, 3, 4), floats(3, 3)],
     ),
-    "cosine_similarity": (lambda T, *a: T.nn.functional.cosine_similarity(*a), [floats(3, 4), floats(3, 4)]),
-    "pairwise_distance": (lambda T, *a: T.nn.functional.pairwise_distance(*a), [floats(3, 4), floats(3, 4)]),
-    "relu6": (lambda T, x: T.nn.functional.relu6(x * 5), [floats(3, 4)]),
-    "softmax": (lambda T, x: T.nn.functional.softmax(x), [floats(3, 4)]),
-    "softmin": (lambda T, x: T.nn.functional.softmin(x, 1), [floats(3, 4)]),
-    "rrelu": (lambda T, x: T.nn.functional.rrelu(x), [floats(3, 4)]),
+    "cosine_similarity": (lambda T, *a: NN(T).cosine_similarity(*a), [floats(3, 4), floats(3, 4)]),
+    "pairwise_distance": (lambda T, *a: NN(T).pairwise_distance(*a), [floats(3, 4), floats(3, 4)]),
+    "relu6": (lambda T, x: NN(T).relu6(x * 5), [floats(3, 4)]),
+    "softmax": (lambda T, x: NN(T).softmax(x), [floats(3, 4)]),
+    "softmin": (lambda T, x: NN(T).softmin(x, 1), [floats(3, 4)]),
+    "rrelu": (lambda T, x: NN(T).rrelu(x), [floats(3, 4)]),
 }  # fmt: skip
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -116,7 +126,8 @@ LOSSES = {
     "mse_loss": [floats(4, 5), floats(4, 5)], "l1_loss": [floats(4, 5), floats(4, 5)],
     "smooth_l1_loss": [floats(4, 5), floats(4, 5)], "huber_loss": [floats(4, 5), floats(4, 5)],
     "binary_cross_entropy": [RNG.random((4, 5)), T01], "binary_cross_entropy_with_logits": [floats(4, 5), T01],
-    "kl_div": [floats(4, 5), T01], "soft_margin_loss": [floats(4, 5), SIGNS.astype(np.int64)], "poisson_nll_loss": [floats(4, 5), T01 * 4],
+    "kl_div": [floats(4, 5), T01], "soft_margin_loss": [floats(4, 5), SIGNS.astype(np.int64)],
+    "poisson_nll_loss": [floats(4, 5), T01 * 4],
     "gaussian_nll_loss": [floats(4, 5), floats(4, 5), T01], "hinge_embedding_loss": [floats(4, 5), SIGNS],
     "margin_ranking_loss": [floats(4, 5), floats(4, 5), SIGNS], "triplet_margin_loss": [floats(4, 5), floats(4, 5), floats(4, 5)],
     "cosine_embedding_loss": [floats(4, 5), floats(4, 5), SIGNS[:, 0]], "cross_entropy": [floats(4, 5), labels(5, 4)],
@@ -125,28 +136,39 @@ LOSSES = {
 for _name, _given in LOSSES.items():
     for _reduction in REDUCTIONS:
         FUNCTIONS[f"{_name}, {_reduction}"] = (
-            lambda T, *a, n=_name, r=_reduction: getattr(T.nn.functional, n)(*a, reduction=r), _given,
+            lambda T, *a, n=_name, r=_reduction: getattr(NN(T), n)(*a, reduction=r), _given,
         )  # fmt: skip
 CE = {
-    "weight": (lambda T, x, t, w, r: T.nn.functional.cross_entropy(x, t, w.exp().detach(), reduction=r), [floats(4, 5), labels(5, 4), floats(5)]),
-    "ignored": (lambda T, x, t, r: T.nn.functional.cross_entropy(x, t, ignore_index=2, reduction=r), [floats(9, 5), np.arange(9) % 5]),
+    "weight": (
+        lambda T, x, t, w, r: NN(T).cross_entropy(x, t, w.exp().detach(), reduction=r), [floats(4, 5), labels(5, 4), floats(5)],
+    ),
+    "ignored": (
+        lambda T, x, t, r: NN(T).cross_entropy(x, t, ignore_index=2, reduction=r), [floats(9, 5), np.arange(9) % 5],
+    ),
     "smoothed": (
-        lambda T, x, t, w, r: T.nn.functional.cross_entropy(x, t, w.exp().detach(), ignore_index=2, label_smoothing=0.1, reduction=r),
+        lambda T, x, t, w, r: NN(T).cross_entropy(x, t, w.exp().detach(), ignore_index=2, label_smoothing=0.1, reduction=r),
         [floats(9, 5), np.arange(9) % 5, floats(5)],
     ),
-    "images": (lambda T, x, t, r: T.nn.functional.cross_entropy(x, t, reduction=r), [floats(2, 5, 3, 3), labels(5, 2, 3, 3)]),
+    "images": (lambda T, x, t, r: NN(T).cross_entropy(x, t, reduction=r), [floats(2, 5, 3, 3), labels(5, 2, 3, 3)]),
     "probabilities": (
-        lambda T, x, t, w, r: T.nn.functional.cross_entropy(x, t.softmax(1), w.exp().detach(), label_smoothing=0.2, reduction=r),
+        lambda T, x, t, w, r: NN(T).cross_entropy(x, t.softmax(1), w.exp().detach(), label_smoothing=0.2, reduction=r),
         [floats(4, 5), floats(4, 5), floats(5)],
     ),
-    "one": (lambda T, x, t, r: T.nn.functional.cross_entropy(x, t, reduction=r), [floats(5), labels(5)]),
-    "nll": (lambda T, x, t, w, r: T.nn.functional.nll_loss(x, t, w.exp().detach(), reduction=r), [floats(2, 5, 3), labels(5, 2, 3), floats(5)]),
+    "one": (lambda T, x, t, r: NN(T).cross_entropy(x, t, reduction=r), [floats(5), labels(5)]),
+    "nll": (
+        lambda T, x, t, w, r: NN(T).nll_loss(x, t, w.exp().detach(), reduction=r), [floats(2, 5, 3), labels(5, 2, 3), floats(5)],
+    ),
     "positive": (
-        lambda T, x, t, w, r: T.nn.functional.binary_cross_entropy_with_logits(x, t.detach(), w.exp().detach(), pos_weight=(w * w).detach(), reduction=r),
+        lambda T, x, t, w, r: NN(T).binary_cross_entropy_with_logits(
+            x, t.detach(), w.exp().detach(), pos_weight=(w * w).detach(), reduction=r
+        ),
         [floats(4, 5), T01, floats(5)],
     ),
-    "kl of logs": (lambda T, x, t, r: T.nn.functional.kl_div(x, t, log_target=True, reduction=r), [floats(4, 5), floats(4, 5)]),
-    "weighted": (lambda T, x, t, w, r: T.nn.functional.mse_loss(x, t, weight=w.exp().detach(), reduction=r), [floats(4, 5), floats(4, 5), floats(4, 5)]),
+    "kl of logs": (lambda T, x, t, r: NN(T).kl_div(x, t, log_target=True, reduction=r), [floats(4, 5), floats(4, 5)]),
+    "weighted": (
+        lambda T, x, t, w, r: NN(T).mse_loss(x, t, weight=w.exp().detach(), reduction=r),
+        [floats(4, 5), floats(4, 5), floats(4, 5)],
+    ),
 }  # fmt: skip
 for _name, (_f, _given) in CE.items():
     for _reduction in REDUCTIONS:
@@ -237,7 +259,9 @@ MODULES = {
     "GRU": ("GRU(3, 4, 2)", [floats(6, 2, 3), floats(2, 2, 4)]),
     "GRU, both ways": ("GRU(3, 4, bidirectional=True, bias=False)", [floats(6, 2, 3)]),
     "MultiheadAttention": ("MultiheadAttention(4, 2)", [floats(3, 2, 4), floats(5, 2, 4), floats(5, 2, 4)]),
-    "MultiheadAttention, sizes": ("MultiheadAttention(4, 2, kdim=3, vdim=5)", [floats(3, 2, 4), floats(5, 2, 3), floats(5, 2, 5)]),
+    "MultiheadAttention, sizes": (
+        "MultiheadAttention(4, 2, kdim=3, vdim=5)", [floats(3, 2, 4), floats(5, 2, 3), floats(5, 2, 5)],
+    ),
     "MultiheadAttention, single": ("MultiheadAttention(4, 2, batch_first=True, bias=False)", [floats(3, 4)] * 3),
     "TransformerEncoderLayer": ("TransformerEncoderLayer(4, 2, 8, dropout=0.0)", [floats(3, 2, 4)]),
     "TransformerEncoderLayer, first": (
@@ -278,7 +302,8 @@ def test_a_module(name):
     mine, theirs = made(ours, text), made(peer, text)
     assert repr(mine) == repr(theirs)
     assert list(mine.state_dict()) == list(theirs.state_dict())
-    assert [(n, tuple(p.shape)) for n, p in mine.named_parameters()] == [(n, tuple(p.shape)) for n, p in theirs.named_parameters()]
+    shapes = [[(n, tuple(p.shape)) for n, p in m.named_parameters()] for m in (mine, theirs)]
+    assert shapes[0] == shapes[1]
     mine.load_state_dict({k: ours.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
     got, wanted = (tensors(T, given) for T in (ours, peer))
     out, exact = mine(*got), theirs(*wanted)
@@ -299,8 +324,8 @@ def leaves(x):
     return [y for part in x for y in leaves(part)] if isinstance(x, (tuple, list)) else [] if x is None else [x]
 
 
-@pytest.mark.parametrize("text", ["ReLU(True)", *LOSS_MODULES, "ParameterList([])", "ModuleList([nn.ReLU(), nn.ReLU(), nn.Tanh()])",
-                                  "ModuleDict({'a': nn.ReLU(True)})", "ModuleList()"])  # fmt: skip
+@pytest.mark.parametrize("text", ["ReLU(True)", *LOSS_MODULES, "ParameterList([])",
+                                  "ModuleList([nn.ReLU(), nn.ReLU(), nn.Tanh()])", "ModuleDict({'a': nn.ReLU(True)})", "ModuleList()"])  # fmt: skip
 def test_the_text_of_a_module(text):
     assert repr(eval("nn." + text, {"nn": ours.nn})) == repr(eval("nn." + text, {"nn": peer.nn}))
 
@@ -318,58 +343,58 @@ def test_signatures_have_the_same_names():
 
 F = "nn.functional."
 ERRORS = {
-    "linear": lambda T: T.nn.functional.linear(T.ones(2, 3), T.ones(4, 5), T.ones(4)),
-    "linear, three axes": lambda T: T.nn.functional.linear(T.ones(2, 2, 3), T.ones(4, 5)),
-    "linear, bias": lambda T: T.nn.functional.linear(T.ones(2, 3), T.ones(4, 3), T.ones(5)),
-    "linear, dtypes": lambda T: T.nn.functional.linear(T.ones(2, 3), T.ones(4, 3).double()),
-    "linear, dtypes, bias": lambda T: T.nn.functional.linear(T.ones(2, 3), T.ones(4, 3).double(), T.ones(4)),
-    "linear, integers": lambda T: T.nn.functional.linear(T.ones(2, 3, dtype=T.int64), T.ones(4, 3), T.ones(4)),
-    "embedding": lambda T: T.nn.functional.embedding(T.tensor([5]), T.ones(3, 2)),
-    "embedding of floats": lambda T: T.nn.functional.embedding(T.tensor([0.5]), T.ones(3, 2)),
+    "linear": lambda T: NN(T).linear(T.ones(2, 3), T.ones(4, 5), T.ones(4)),
+    "linear, three axes": lambda T: NN(T).linear(T.ones(2, 2, 3), T.ones(4, 5)),
+    "linear, bias": lambda T: NN(T).linear(T.ones(2, 3), T.ones(4, 3), T.ones(5)),
+    "linear, dtypes": lambda T: NN(T).linear(T.ones(2, 3), T.ones(4, 3).double()),
+    "linear, dtypes, bias": lambda T: NN(T).linear(T.ones(2, 3), T.ones(4, 3).double(), T.ones(4)),
+    "linear, integers": lambda T: NN(T).linear(T.ones(2, 3, dtype=T.int64), T.ones(4, 3), T.ones(4)),
+    "embedding": lambda T: NN(T).embedding(T.tensor([5]), T.ones(3, 2)),
+    "embedding of floats": lambda T: NN(T).embedding(T.tensor([0.5]), T.ones(3, 2)),
     "padding_idx": lambda T: T.nn.Embedding(3, 2, padding_idx=7),
-    "layer_norm": lambda T: T.nn.functional.layer_norm(T.ones(2, 8), (7,)),
-    "layer_norm, weight": lambda T: T.nn.functional.layer_norm(T.ones(2, 8), (8,), T.ones(7)),
-    "batch_norm": lambda T: T.nn.functional.batch_norm(T.ones(1, 3), None, None, training=True),
+    "layer_norm": lambda T: NN(T).layer_norm(T.ones(2, 8), (7,)),
+    "layer_norm, weight": lambda T: NN(T).layer_norm(T.ones(2, 8), (8,), T.ones(7)),
+    "batch_norm": lambda T: NN(T).batch_norm(T.ones(1, 3), None, None, training=True),
     "BatchNorm1d": lambda T: T.nn.BatchNorm1d(3)(T.ones(2, 4)),
     "BatchNorm1d, rank": lambda T: T.nn.BatchNorm1d(3)(T.ones(2, 3, 4, 4)),
     "BatchNorm2d, rank": lambda T: T.nn.BatchNorm2d(3)(T.ones(2, 3)),
-    "group_norm": lambda T: T.nn.functional.group_norm(T.ones(2, 4), 3),
+    "group_norm": lambda T: NN(T).group_norm(T.ones(2, 4), 3),
     "GroupNorm": lambda T: T.nn.GroupNorm(3, 4),
-    "dropout": lambda T: T.nn.functional.dropout(T.ones(2), 1.5),
+    "dropout": lambda T: NN(T).dropout(T.ones(2), 1.5),
     "Dropout": lambda T: T.nn.Dropout(-1),
-    "one_hot": lambda T: T.nn.functional.one_hot(T.tensor([1, 2]), 2),
-    "one_hot, negative": lambda T: T.nn.functional.one_hot(T.tensor([-1, 2])),
-    "one_hot of floats": lambda T: T.nn.functional.one_hot(T.tensor([1.0])),
-    "reduction": lambda T: T.nn.functional.mse_loss(T.ones(2), T.ones(2), reduction="foo"),
-    "class": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 3])),
-    "class, negative": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, -1])),
-    "class, float": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0.0, 1.0])),
-    "batch": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 1, 2])),
-    "weight": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 1]), weight=T.ones(5)),
-    "smoothing": lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 1]), label_smoothing=2.0),
-    "images": lambda T: T.nn.functional.cross_entropy(T.ones(2, 4, 8, 8), T.zeros(2, 8, 7, dtype=T.int64)),
-    "bce": lambda T: T.nn.functional.binary_cross_entropy(T.ones(4, 6), T.ones(4, 1)),
-    "bce, dtype": lambda T: T.nn.functional.binary_cross_entropy(T.ones(2), T.ones(2, dtype=T.int64)),
-    "bce with logits": lambda T: T.nn.functional.binary_cross_entropy_with_logits(T.ones(4, 6), T.ones(4, 1)),
-    "beta": lambda T: T.nn.functional.smooth_l1_loss(T.ones(2), T.ones(2), beta=-1.0),
-    "delta": lambda T: T.nn.functional.huber_loss(T.ones(2), T.ones(2), delta=0.0),
-    "mse of integers": lambda T: T.nn.functional.mse_loss(T.ones(2, dtype=T.int64), T.ones(2, dtype=T.int64)),
-    "conv2d, channels": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 3, 3, 3)),
-    "conv2d, size": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 9, 9)),
-    "conv2d, rank": lambda T: T.nn.functional.conv2d(T.ones(8, 8), T.ones(4, 4, 3, 3)),
-    "conv1d, rank": lambda T: T.nn.functional.conv1d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3)),
-    "conv2d, bias": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), T.ones(5)),
-    "conv2d, same": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), stride=2, padding="same"),
-    "conv2d, stride": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), stride=0),
-    "conv2d, dtypes": lambda T: T.nn.functional.conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3).double()),
+    "one_hot": lambda T: NN(T).one_hot(T.tensor([1, 2]), 2),
+    "one_hot, negative": lambda T: NN(T).one_hot(T.tensor([-1, 2])),
+    "one_hot of floats": lambda T: NN(T).one_hot(T.tensor([1.0])),
+    "reduction": lambda T: NN(T).mse_loss(T.ones(2), T.ones(2), reduction="foo"),
+    "class": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0, 3])),
+    "class, negative": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0, -1])),
+    "class, float": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0.0, 1.0])),
+    "batch": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0, 1, 2])),
+    "weight": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0, 1]), weight=T.ones(5)),
+    "smoothing": lambda T: NN(T).cross_entropy(T.ones(2, 3), T.tensor([0, 1]), label_smoothing=2.0),
+    "images": lambda T: NN(T).cross_entropy(T.ones(2, 4, 8, 8), T.zeros(2, 8, 7, dtype=T.int64)),
+    "bce": lambda T: NN(T).binary_cross_entropy(T.ones(4, 6), T.ones(4, 1)),
+    "bce, dtype": lambda T: NN(T).binary_cross_entropy(T.ones(2), T.ones(2, dtype=T.int64)),
+    "bce with logits": lambda T: NN(T).binary_cross_entropy_with_logits(T.ones(4, 6), T.ones(4, 1)),
+    "beta": lambda T: NN(T).smooth_l1_loss(T.ones(2), T.ones(2), beta=-1.0),
+    "delta": lambda T: NN(T).huber_loss(T.ones(2), T.ones(2), delta=0.0),
+    "mse of integers": lambda T: NN(T).mse_loss(T.ones(2, dtype=T.int64), T.ones(2, dtype=T.int64)),
+    "conv2d, channels": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 3, 3, 3)),
+    "conv2d, size": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 9, 9)),
+    "conv2d, rank": lambda T: NN(T).conv2d(T.ones(8, 8), T.ones(4, 4, 3, 3)),
+    "conv1d, rank": lambda T: NN(T).conv1d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3)),
+    "conv2d, bias": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), T.ones(5)),
+    "conv2d, same": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), stride=2, padding="same"),
+    "conv2d, stride": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3), stride=0),
+    "conv2d, dtypes": lambda T: NN(T).conv2d(T.ones(2, 4, 8, 8), T.ones(4, 4, 3, 3).double()),
     "Conv2d, groups": lambda T: T.nn.Conv2d(3, 4, 3, groups=2),
     "Conv2d, groups of results": lambda T: T.nn.Conv2d(4, 3, 3, groups=2),
     "Conv2d, same": lambda T: T.nn.Conv2d(4, 4, 3, padding="same", stride=2),
-    "max_pool2d, size": lambda T: T.nn.functional.max_pool2d(T.ones(2, 4, 8, 8), 9),
-    "max_pool2d, padding": lambda T: T.nn.functional.max_pool2d(T.ones(2, 4, 8, 8), 2, padding=2),
-    "pad, odd": lambda T: T.nn.functional.pad(T.ones(2, 4), (1,)),
-    "pad, too many": lambda T: T.nn.functional.pad(T.ones(2), (1, 1, 1, 1)),
-    "pad, reflect": lambda T: T.nn.functional.pad(T.ones(2, 4, 8, 8), (9, 9), mode="reflect"),
+    "max_pool2d, size": lambda T: NN(T).max_pool2d(T.ones(2, 4, 8, 8), 9),
+    "max_pool2d, padding": lambda T: NN(T).max_pool2d(T.ones(2, 4, 8, 8), 2, padding=2),
+    "pad, odd": lambda T: NN(T).pad(T.ones(2, 4), (1,)),
+    "pad, too many": lambda T: NN(T).pad(T.ones(2), (1, 1, 1, 1)),
+    "pad, reflect": lambda T: NN(T).pad(T.ones(2, 4, 8, 8), (9, 9), mode="reflect"),
     "LSTM, rank": lambda T: T.nn.LSTM(2, 3)(T.ones(2)),
     "LSTM, features": lambda T: T.nn.LSTM(2, 3)(T.ones(4, 1, 5)),
     "LSTM, states": lambda T: T.nn.LSTM(2, 3)(T.ones(4, 1, 2), (T.ones(1, 2, 3), T.ones(1, 1, 3))),
