@@ -15,7 +15,7 @@ import numpy as np
 from jitgrad.ir.build import apply, size, trace, value
 from jitgrad.ir.core import F64, I64, OPS, Fn, Type
 from jitgrad.ir.dims import Sym, of_symbol
-from jitgrad.ops import array, index, linalg, loop, scalar, while_
+from jitgrad.ops import array, index, linalg, link, loop, scalar, while_
 from jitgrad.ops import cond as branches
 
 from .harness import TOLERANCE, check, draw, rng
@@ -106,6 +106,15 @@ def newton(a: Any) -> Any:
     return last, apply("sum", rows, axes=(0,))
 
 
+def linked(x: Any, z: Any) -> Any:
+    """sin(x) * z with its derivative as a rule: the same numbers, by another way."""
+    y = scalar.sin(x) * z
+    pull = lambda g, x, z, y: (g * scalar.cos(x) * z, g * scalar.sin(x) + 0.0 * y)
+    t = x.type
+    fn = trace(pull, [t, t, t, t], "pull", ("g", "x", "z", "y"))
+    return link.Link((y,), (x, z), (), (x, z, y), fn).bind()[0]
+
+
 def guarded(x: Any) -> Any:
     """A branch, and a condition that must hold."""
     branches.check(x > -10.0, "too small", "ValueError")
@@ -179,6 +188,7 @@ EXAMPLES: list[Example] = [
     # ---- constructs
     ex("loop",  recurrence, VECTOR),
     ex("while", newton, F64, args=lambda r: [np.float64(2.3)]),
+    ex("link",  linked, VECTOR, VECTOR),
     ex("cond",  guarded, F64, args=lambda r: [np.float64(0.7)]),
     ex("cond",  guarded, F64, note="else", args=lambda r: [np.float64(-0.7)]),
     ex("check", guarded, F64, args=lambda r: [np.float64(1.7)]),
