@@ -228,7 +228,26 @@ def _add(rw: Any, let: Let, ins: Sequence[Value]) -> Value | None:
     made = [made_by(rw, x.atom, "only") for x in ins]
     if made[0] and made[1] and made[0][0][0] == made[1][0][0]:
         return _masked(rw, made[0][0][0], let, [Value(made[0][0][1]), Value(made[1][0][1])])
+    return _either(rw, *ins) if let.op.name == "add" else None
+
+
+def _either(rw: Any, a: Value, b: Value) -> Value | None:
+    """(x where p, else 0) + (y where not p, else 0): one of the two, without waiting for an addition."""
+    first, second = _side(rw, a), _side(rw, b)
+    if first is None or second is None:
+        return None
+    for (p, x), (q, y) in ((first, second), (second, first)):
+        if (inverse := made_by(rw, q, "not")) and inverse[0][0] == p:
+            return apply("where", Value(p), Value(x), Value(y))
     return None
+
+
+def _side(rw: Any, a: Value) -> tuple[Atom, Atom] | None:
+    """The predicate under which it is something, and what; else it is 0."""
+    if made := made_by(rw, a.atom, "only"):
+        return made[0][0], made[0][1]
+    made = made_by(rw, a.atom, "where")
+    return made[0][:2] if made and isinstance(made[0][2], Lit) and made[0][2].has(0.0) else None  # type: ignore[return-value]
 
 
 def _masked(rw: Any, c: Atom, let: Let, ins: Sequence[Value]) -> Value:

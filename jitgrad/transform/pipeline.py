@@ -16,6 +16,7 @@ from .fuse import fuse, upwards
 from .gather import gather
 from .hoist import hoist
 from .order import order
+from .picks import picks
 from .promote import promote
 from .scalars import scalars
 from .simplify import simplify
@@ -28,7 +29,7 @@ PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
-    "windows": windows,
+    "windows": windows, "picks": picks,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
@@ -37,7 +38,7 @@ BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",
-    "combine", "simplify", "upwards", "order",
+    "combine", "simplify", "picks", "upwards", "order",
 )  # fmt: skip
 
 
