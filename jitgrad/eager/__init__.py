@@ -20,7 +20,7 @@ from .complex_tensors import *
 from .constants import *
 from .conversion import *
 from .creation import *
-from .device import cuda, device
+from .device import device
 from .dtypes import *
 from .dtypes import float32 as float
 from .dtypes import int32 as int
@@ -33,6 +33,23 @@ from .linalg import torch_cross as cross
 from .linear import *
 from .masks import *
 from .methods import is_inference
+from .nn.functional import (
+    adaptive_avg_pool1d,
+    alpha_dropout,
+    avg_pool1d,
+    bilinear,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    dropout,
+    group_norm,
+    layer_norm,
+    max_pool1d,
+    max_pool2d,
+    pixel_shuffle,
+    rms_norm,
+)
 from .norms import *
 from .ordering import *
 from .pointwise import *
@@ -45,5 +62,6 @@ from .serialization import *
 from .shape_methods import *
 from .shapes import *
 from .special import mvlgamma, polygamma
+from .switches import *
 from .tensor import Size, Tensor
 from .turning import *

@@ -192,6 +192,6 @@ METHODS = {
 PROPERTIES = {"real": property(real, _set_real), "imag": property(imag, _set_imag), "H": property(lambda x: conj(x.t())), "mH": property(adjoint)}
 
 __all__ = [
-    "adjoint", "angle", "complex", "conj", "conj_physical", "imag", "isreal", "polar", "real", "resolve_conj", "resolve_neg", "sgn",
+    "angle", "complex", "conj", "conj_physical", "imag", "isreal", "polar", "real", "resolve_conj", "resolve_neg", "sgn",
     "vdot", "view_as_complex", "view_as_real",
 ]  # fmt: skip

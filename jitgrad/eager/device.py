@@ -45,16 +45,3 @@ def checked(spec: Any) -> device:
     if found.type != "cpu":
         raise RuntimeError(f"there is no device {found}: eager tensors live on the CPU (torch.cuda.is_available() is False)")
     return found
-
-
-class cuda:
-    """`torch.cuda`, as far as scripts ask it whether there is one."""
-
-    @staticmethod
-    def is_available() -> bool:
-        """No: eager tensors live on the CPU."""
-        return False
-
-    @staticmethod
-    def device_count() -> int:
-        return 0

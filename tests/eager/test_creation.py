@@ -72,6 +72,18 @@ def test_devices():
         torch.ones(1).cuda()
 
 
+def test_what_scripts_set_first():
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True)
+    torch.cuda.manual_seed_all(0)
+    assert not (torch.cuda.is_available() or torch.backends.mps.is_available()) and torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+    assert torch.__version__.startswith("2.") and torch.conv2d is torch.nn.functional.conv2d
+
+
 def test_gradients_that_are_assigned():
     x = torch.ones(2, requires_grad=True)
     x.grad = torch.tensor([1.0, 2.0])

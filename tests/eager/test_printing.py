@@ -68,7 +68,9 @@ TEXTS = [
     ),
     (
         lambda: torch.nn.Linear(2, 1, bias=False).requires_grad_(False).apply(lambda m: m.weight.fill_(1)).state_dict(),
-        "OrderedDict([('weight', tensor([[1., 1.]]))])" if sys.version_info < (3, 12) else "OrderedDict({'weight': tensor([[1., 1.]])})",
+        "OrderedDict([('weight', tensor([[1., 1.]]))])"
+        if sys.version_info < (3, 12)
+        else "OrderedDict({'weight': tensor([[1., 1.]])})",
     ),
     (lambda: torch.zeros(2, 3).shape, "torch.Size([2, 3])"),
     (lambda: torch.float32, "torch.float32"),
