@@ -27,7 +27,8 @@ def weights(sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """(matrix, bias) of each layer, float32."""
     r = rng()
     layers = zip(sizes, sizes[1:], strict=False)
-    return [((r.normal(size=(b, a)) / np.sqrt(a)).astype(np.float32), (0.1 * r.normal(size=b)).astype(np.float32)) for a, b in layers]
+    drawn = [(r.normal(size=(b, a)) / np.sqrt(a), 0.1 * r.normal(size=b)) for a, b in layers]
+    return [(w.astype(np.float32), c.astype(np.float32)) for w, c in drawn]
 
 
 def parameters(torch: Any, sizes: Sequence[int]) -> list[Any]:
