@@ -60,6 +60,12 @@ class dtype:
 BOOL, INTEGER, FLOAT, COMPLEX = range(4)
 
 
+def float32_to_float16(x: np.ndarray) -> np.ndarray:
+    """Too large ones become infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(x).astype(np.float16)
+
+
 def bfloat16_to_float32(x: np.ndarray) -> np.ndarray:
     """A bfloat16 is the upper half of a float32."""
     return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
@@ -95,7 +101,7 @@ float32 = _plain("float32", FLOAT, "Float")
 float64 = _plain("float64", FLOAT, "Double")
 float16 = dtype(
     "float16", np.dtype("float16"), np.dtype("float32"), FLOAT, "Half",
-    lambda x: np.asarray(x).astype(np.float32), lambda x: np.asarray(x).astype(np.float16),
+    lambda x: np.asarray(x).astype(np.float32), float32_to_float16,
 )  # fmt: skip
 bfloat16 = dtype(
     "bfloat16", np.dtype("uint16"), np.dtype("float32"), FLOAT, "BFloat16", bfloat16_to_float32, float32_to_bfloat16
@@ -208,7 +214,7 @@ class finfo:
         else:
             limits = np.finfo(d.storage)
             self.eps, self.tiny = builtin_float(limits.eps), builtin_float(limits.tiny)
-            self.max, self.resolution = builtin_float(limits.max), builtin_float(limits.resolution)
+            self.max, self.resolution = builtin_float(limits.max), builtin_float(f"1e-{limits.precision}")
         self.min, self.smallest_normal, self.dtype = -self.max, self.tiny, d.name
 
     def __repr__(self) -> str:

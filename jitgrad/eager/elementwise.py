@@ -13,6 +13,8 @@ from . import dtypes
 from .complexes import computed, converted_parts
 from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, result_dtype
+from .run import known
+from .tensor import Tensor
 
 Choose = Callable[..., Kernel]
 INTEGERS = (dtypes.BOOL, dtypes.INTEGER)
@@ -87,4 +89,12 @@ def _choose_cast(t: Aval, dtype: dtypes.dtype) -> Kernel:
 
 
 clone = Op("clone", lambda t: kernel(_copied, "Clone", (t.dtype,)))
-cast = Op("to", _choose_cast)
+_casts = Op("to", _choose_cast)
+
+
+def cast(x: Tensor, *, dtype: dtypes.dtype) -> Tensor:
+    """The tensor in another dtype. Low precision is reached by storing, so what is converted to it is computed at once."""
+    out = _casts(x, dtype=dtype)
+    if dtype.is_floating_point and dtype.store is not None:
+        known(out._value())
+    return out

@@ -8,6 +8,7 @@ differentiated again) are read off the program. No derivative is written here or
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..api import derive
 from ..api.match import Matcher
+from ..errors import ZeroDerivativeWarning
 from ..front.trace import Traced, trace_call
 from ..ir.core import Type
 from ..ir.dims import evaluate, solve
@@ -67,8 +69,8 @@ Types = tuple[Any, ...]  # of the inputs: an Aval, or of a Python number its typ
 class Kernel:
     """A body with its options: `body(*arrays, **options)`. Make one with `kernel`, which interns.
 
-    name: of the node of the graph, as PyTorch calls it: "Add" for AddBackward0, "Sum.1" for SumBackward1. dtypes: of the results; None: what the body
-    computes in (low precision is kept if all inputs are low). saves: "result" where PyTorch keeps the result for the return
+    name: of the node of the graph, as PyTorch calls it: "Add" for AddBackward0, "Sum.1" for SumBackward1. dtypes: of the
+    results; None: what the body computes in (low precision is kept if all inputs are low). saves: "result" where PyTorch keeps the result for the return
     sweep instead of the inputs. primal, wrt: of a pullback, what it is the pullback of.
     """
 
@@ -204,7 +206,9 @@ class _Pull:
 
         bars = [next(gs) if g else None for g in self.given]
         _, pull = derive.Forward(_Plain(varied))(*within)
-        out = tuple(pull(tuple(bars) if len(bars) > 1 else bars[0]))
+        with warnings.catch_warnings():  # a zero derivative is nothing to warn of in a graph: relu has one of second order
+            warnings.simplefilter("ignore", ZeroDerivativeWarning)
+            out = tuple(pull(tuple(bars) if len(bars) > 1 else bars[0]))
         return out if len(out) > 1 else out[0]
 
 

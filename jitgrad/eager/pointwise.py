@@ -222,7 +222,7 @@ def _number_power(x: Any, exponent: float) -> Any:
 def _choose_power(x: Any, z: Any) -> Kernel:
     check_broadcast((x, z))
     to = result_dtype((x, z))
-    if to is dtypes.bool and isinstance(x, Aval) and isinstance(z, Aval):
+    if to is dtypes.bool and isinstance(z, Aval):
         raise missing("pow", to)
     return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 

@@ -20,7 +20,7 @@ from .generator import (
 )  # fmt: skip
 from .tensor import Tensor
 
-BITS = {dtypes.float64: 53, dtypes.float16: 11, dtypes.bfloat16: 8}
+BITS = {dtypes.float64: 53}  # of a uniform number; the others are rounded ones of float32
 
 
 def _floats(d: Any, kernel_name: str) -> dtypes.dtype:
@@ -111,9 +111,7 @@ def _like(make: Callable[..., Tensor], name: str, what: str) -> Any:
         input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None
     ) -> Tensor:
         d = input.dtype if dtype is None else dtype
-        return make(*input.shape, dtype=d, device=device, requires_grad=requires_grad, generator=generator) if input.shape else make(
-            (), dtype=d, device=device, requires_grad=requires_grad, generator=generator
-        )
+        return make(tuple(input.shape), dtype=d, device=device, requires_grad=requires_grad, generator=generator)
 
     like.__name__, like.__doc__ = name, f"{what}, in the shape and dtype of another tensor."
     return like
@@ -123,14 +121,18 @@ rand_like = _like(rand, "rand_like", "Numbers between 0 and 1")
 randn_like = _like(randn, "randn_like", "Numbers of the standard normal distribution")
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, generator: Generator | None = None
+) -> Tensor:
     """Integers between bounds, in the shape and dtype of another tensor."""
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, tuple(input.shape), dtype=input.dtype if dtype is None else dtype, generator=generator)
 
 
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-           device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Normal numbers with these means and standard deviations: numbers (then `size` is needed) or tensors."""
     checked(device)
     tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
@@ -231,14 +233,17 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     return _written(self, _coins(np.broadcast_to(known(p), tuple(self.shape)), generator))
 
 
+# One more than the largest integer below which a dtype holds all.
+EXACT = {
+    dtypes.bool: 2, dtypes.float16: 2**11 + 1, dtypes.bfloat16: 2**8 + 1, dtypes.float32: 2**24 + 1, dtypes.float64: 2**53 + 1,
+}  # fmt: skip
+
+
 def random_(self: Tensor, *bounds: int, generator: Generator | None = None) -> Tensor:
     """Write integers: below a bound, between two, or as many as the dtype holds exactly."""
     d = self.dtype
     if not bounds:
-        top = 2 if d is dtypes.bool else 2 ** {dtypes.float32: 24, dtypes.float64: 53, dtypes.float16: 11, dtypes.bfloat16: 8}[d] + 1 if (
-            d.is_floating_point
-        ) else dtypes.iinfo(d).max + 1
-        bounds = (top,)
+        bounds = (EXACT[d] if d in EXACT else dtypes.iinfo(d).max,)
     low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
@@ -252,7 +257,8 @@ def _from_uniform(name: str, check: Callable[..., str], f: Callable[..., np.ndar
         wrong = check(*parameters)
         if wrong:
             raise RuntimeError(f"{name} expects {wrong}")
-        _floats(self.dtype, name + "cpu") if name != "geometric_" else None
+        if name != "geometric_":
+            _floats(self.dtype, name + "cpu")
         u = (generator or default_generator).uniform(self.numel(), 53)
         return _written(self, f(u, *parameters))
 
