@@ -168,3 +168,41 @@ def test_files_of_pytorch(tmp_path):
     peer.save(model, path)
     with pytest.raises(pickle.UnpicklingError, match="state_dict"):
         torch.load(path)
+
+
+def trained(steps):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    x = torch.randn(8, 3)
+    for _ in range(steps):
+        step(model, optimizer, x)
+    return model, optimizer, x
+
+
+def step(model, optimizer, x):
+    optimizer.zero_grad()
+    (model(x) ** 2).mean().backward()
+    optimizer.step()
+
+
+def test_a_training_run_goes_on_from_a_file():
+    model, optimizer, x = trained(3)
+    state = filed({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
+    other, again, _ = trained(1)
+    other.load_state_dict(state["model"])
+    again.load_state_dict(state["optimizer"])
+    for m, o in ((model, optimizer), (other, again)):
+        step(m, o, x)
+    for p, q in zip(model.parameters(), other.parameters()):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("again", [pickled, copy.deepcopy])
+def test_modules(again):
+    model, _, x = trained(1)
+    other = again(model)
+    assert repr(other) == repr(model) and other(x).tolist() == model(x).tolist()
+    with torch.no_grad():
+        other[0].weight.zero_()
+    assert model[0].weight.abs().sum().item() > 0
