@@ -1,5 +1,6 @@
 """What the eager benchmarks train: programs for `torch`, which is PyTorch or `jitgrad.eager`, with one set of numbers for both.
 
+PyTorch for the CPU alone: `pip install torch --index-url https://download.pytorch.org/whl/cpu`. Without it, its column says so.
 A contestant is one step (or one training) and returns the numbers that must agree, as NumPy arrays.
 """
 
