@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Unsupported
-from . import creation, linear, pointwise
+from . import creation, elementwise, linear, pointwise
 from .interop import from_numpy
 from .op import NUMBERS
 from .tensor import Tensor
@@ -37,7 +37,7 @@ def operation(f: Any) -> Callable[..., Any] | None:
     if callable(found) and name in (*pointwise.__all__, "absolute"):
         return found
     if f.nout == 1 and "f" * f.nin + "->f" in f.types:
-        return pointwise.function(f.__name__, f) if f.nin == 1 else pointwise.arithmetic(f.__name__, f, floating=True)
+        return elementwise.function(f.__name__, f) if f.nin == 1 else elementwise.arithmetic(f.__name__, f, floating=True)
     return None
 
 
