@@ -56,6 +56,21 @@ def test_setup_context_in_traced_code():
     assert jg.grad(lambda x: Tripled.apply(x) ** 2)(0.3) == pytest.approx(6 * math.sin(0.3) * math.cos(0.3))
 
 
+def test_methods_of_tensors_are_refused_in_traced_code():
+    class Relu(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(jg.errors.Unsupported, match=r"uses what arrays do not have: .*clamp") as e:
+        jg.grad(lambda x: np.sum(Relu.apply(x)))(np.ones(2))
+    assert "np.clip" in str(e.value)
+
+
 # ---- jg.custom_vjp
 
 

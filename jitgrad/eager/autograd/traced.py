@@ -57,9 +57,9 @@ class _Forward:
     def __call__(self, *args: Any) -> Any:
         ctx = TracedCtx(tuple(isinstance(x, StandIn) for x in args))
         if self.cls.setup_context is base(self.cls).setup_context:
-            out = Rewritten(self.cls.forward)(ctx, *args)
+            out = called(self.cls.forward, ctx, *args)
         else:
-            out = Rewritten(self.cls.forward)(*args)
+            out = called(self.cls.forward, *args)
             Rewritten(self.cls.setup_context)(ctx, args, out)
         return out, dict(vars(ctx))
 
@@ -77,7 +77,21 @@ class _Backward:
         vars(ctx).update(kept)
         gs = grads if isinstance(grads, (tuple, list)) else (grads,)
         rule = self.cls.backward if self.cls.backward is not base(self.cls).backward else self.cls.vjp
-        return Rewritten(rule)(ctx, *gs)
+        return called(rule, ctx, *gs)
+
+
+def called(f: Any, *args: Any) -> Any:
+    """A rule on stand-ins; what tensors have and arrays have not is said to be that."""
+    try:
+        return Rewritten(f)(*args)
+    except AttributeError as e:
+        raise_at(
+            Unsupported,
+            f"`{f.__qualname__}` uses what arrays do not have: {e}",
+            wanted="NumPy functions and the methods of arrays: in traced code a Function sees arrays, not tensors",
+            repair="np.clip(x, 0, None) for x.clamp(min=0), x.copy() for x.clone()",
+            cause=e,
+        )
 
 
 def base(cls: Any) -> Any:
