@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,69 @@ def test_misra1a_asks_for_eight_digits():
     for name, reference in example["CERTIFIED"].items():
         assert found[name] == pytest.approx(reference, rel=1e-8)
         assert example["digits"](reference * (1 + 1e-7), reference) == pytest.approx(7.0, abs=0.01)
+
+
+# ---- the training scripts: `import jitgrad.eager as torch`, side by side with PyTorch from the same weights
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Imports an example by name, with those that it imports."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    yield importlib.import_module
+    for name in ("side_by_side", "linear_regression", "digits", "license_lm"):
+        sys.modules.pop(name, None)
+
+
+# Epoch: loss, by PyTorch 2.13.
+LINE = {1: 94.75, 2: 7.881398, 50: 0.09723397, 100: 0.05545868, 500: 6.2113e-4, 1000: 2.2635e-06}
+
+
+def test_linear_regression(example, monkeypatch, capsys):
+    script, shared = example("linear_regression"), example("side_by_side")
+    found = shared.curves(script.train, script.network, epochs=1000, peer=False)["jitgrad"]
+    for epoch, loss in LINE.items():
+        assert found.losses[epoch - 1] == pytest.approx(loss, rel=1e-3)
+    assert found.result["Linear.weight"] == pytest.approx(2.0004, abs=1e-4)
+    monkeypatch.setattr(sys, "argv", ["linear_regression.py", "--epochs", "3"])
+    script.main()
+    assert "epoch" in capsys.readouterr().out
+
+
+def test_digits_learns(example):
+    pytest.importorskip("sklearn")
+    script, shared = example("digits"), example("side_by_side")
+    found = shared.curves(script.train, script.start, epochs=2, peer=False)["jitgrad"]
+    assert found.losses == pytest.approx([2.204422, 1.526402], abs=1e-4) and found.result > 0.7
+
+
+def test_digits_says_what_is_missing(example, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(SystemExit, match="scikit-learn"):
+        example("digits").digits()
+
+
+def test_the_licence_is_there(example):
+    text = example("license_lm").licence()
+    assert text.startswith("PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2") and len(text) == 2400
+
+
+def test_license_lm_learns(example):
+    script, shared = example("license_lm"), example("side_by_side")
+    found = shared.curves(script.train, script.start, epochs=2, peer=False)["jitgrad"]
+    assert found.losses == pytest.approx([3.912249, 3.333295], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, epochs, accuracy", [("linear_regression", 999, 0), ("digits", 20, 0.97), ("license_lm", 40, 0.9)])
+def test_the_curves_are_pytorchs(example, name, epochs, accuracy):
+    pytest.importorskip("torch")
+    if name == "digits":
+        pytest.importorskip("sklearn")
+    script, shared = example(name), example("side_by_side")
+    start = script.network if name == "linear_regression" else script.start
+    found = shared.curves(script.train, start, epochs=epochs, peer=True)
+    assert shared.difference(found) < 1e-4
+    if accuracy:
+        for curve in found.values():
+            assert (curve.result if name == "digits" else curve.result[0]) >= accuracy
