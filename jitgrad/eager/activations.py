@@ -12,8 +12,8 @@ from scipy import special
 
 from ..front.dispatch import call
 from . import dtypes
-from .kernel import Aval, Kernel
 from .complexes import computed
+from .kernel import Aval, Kernel
 from .op import Op
 from .pointwise import function
 from .reductions import axis_of

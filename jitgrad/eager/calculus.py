@@ -94,7 +94,10 @@ def _corrcoef(x: Any) -> Any:
 
 def _choose_cov(t: Aval, correction: int) -> Kernel:
     if len(t.shape) > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {len(t.shape)} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {len(t.shape)} "
+            "dimensions"
+        )
     to = t.dtype if t.dtype.differentiable else dtypes.get_default_dtype()
     return computed(_cov, "Squeeze", (t,), to, correction=correction)
 

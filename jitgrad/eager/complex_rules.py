@@ -100,8 +100,7 @@ def bilinear(f: Callable[..., Any]) -> Callable[..., Pair]:
 
 
 RULES[np.matmul] = matmul = bilinear(np.matmul)
-for body in (linear._outer, linear._inner, linear._tensordot, linear._kron):
-    RULES[body] = bilinear(body)
+RULES.update({body: bilinear(body) for body in (linear._outer, linear._inner, linear._tensordot, linear._kron)})
 
 
 @rule(linear._einsum)

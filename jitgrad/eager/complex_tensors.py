@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from . import complex_rules, dtypes
+from .comparing import eq
 from .complexes import absolute, parts
 from .complexes import angle as angle_of
 from .elementwise import function
+from .functions import real_of
 from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, converted
-from .functions import real_of
 from .tensor import Tensor
 from .views import _index, _same
 
@@ -36,7 +37,10 @@ def view_as_real(input: Tensor) -> Tensor:
 def view_as_complex(input: Tensor) -> Tensor:
     """A tensor of pairs as complex numbers: a view."""
     if input.dtype not in WIDER:
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {input.dtype.legacy}")
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{input.dtype.legacy}"
+        )
     if not input.shape:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
@@ -175,7 +179,7 @@ def _identity(input: Tensor) -> Tensor:
 
 def isreal(input: Tensor) -> Tensor:
     """Where the imaginary part is 0."""
-    return imag(input) == 0 if input.dtype.is_complex else input == input
+    return eq(imag(input), 0) if input.dtype.is_complex else eq(input, input)
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
@@ -189,7 +193,10 @@ METHODS = {
     "conj": conj, "sgn": sgn, "angle": angle, "adjoint": adjoint, "isreal": isreal, "vdot": vdot, "resolve_conj": _identity,
     "resolve_neg": _identity, "is_conj": lambda x: False, "is_neg": lambda x: False, "conj_physical": conj,
 }  # fmt: skip
-PROPERTIES = {"real": property(real, _set_real), "imag": property(imag, _set_imag), "H": property(lambda x: conj(x.t())), "mH": property(adjoint)}
+PROPERTIES = {
+    "real": property(real, _set_real), "imag": property(imag, _set_imag), "H": property(lambda x: conj(x.t())),
+    "mH": property(adjoint),
+}  # fmt: skip
 
 __all__ = [
     "angle", "complex", "conj", "conj_physical", "imag", "isreal", "polar", "real", "resolve_conj", "resolve_neg", "sgn",

@@ -20,7 +20,8 @@ RULES: dict[Any, Callable[..., Any]] = {}  # for a body: on pairs and numbers, g
 
 
 def computed(
-    body: Any, name: str, types: tuple[Any, ...], to: dtypes.dtype, out: dtypes.dtype | None = None, saves: str = "", **options: Any
+    body: Any, name: str, types: tuple[Any, ...], to: dtypes.dtype, out: dtypes.dtype | None = None, saves: str = "",
+    **options: Any,
 ) -> Kernel:
     """`converted`, by the complex rule of the body where the arithmetic is complex."""
     if not to.is_complex:

@@ -84,7 +84,8 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 METHODS = {
-    **{name: _named(name, d) for name, d in BY_NAME.items()}, "type": type_, "type_as": type_as, "is_floating_point": is_floating_point,
+    **{name: _named(name, d) for name, d in BY_NAME.items()}, "type": type_, "type_as": type_as,
+    "is_floating_point": is_floating_point,
     "is_complex": is_complex, "is_signed": is_signed, "is_nonzero": is_nonzero,
 }  # fmt: skip
 

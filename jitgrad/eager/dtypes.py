@@ -241,7 +241,10 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     """What tensors of these dtypes become together."""
     for k, d in enumerate((type1, type2)):
         if not isinstance(d, dtype):
-            raise TypeError(f"promote_types(): argument 'type{k + 1}' (position {k + 1}) must be torch.dtype, not {type(d).__name__}")
+            raise TypeError(
+                f"promote_types(): argument 'type{k + 1}' (position {k + 1}) must be torch.dtype, not "
+                f"{type(d).__name__}"
+            )
     return promote(type1, type2)
 
 
@@ -250,6 +253,8 @@ def can_cast(from_: dtype, to: dtype) -> Truth:
     return from_.rank <= to.rank
 
 __all__ = [
-    "bfloat16", "bool", "can_cast", "cdouble", "cfloat", "complex64", "complex128", "double", "dtype", "finfo", "float16", "float32", "float64",
-    "get_default_dtype", "half", "iinfo", "int16", "int32", "int64", "int8", "long", "promote_types", "set_default_dtype", "short", "uint8",
+    "bfloat16", "bool", "can_cast", "cdouble", "cfloat", "complex64", "complex128", "double", "dtype", "finfo", "float16",
+    "float32", "float64",
+    "get_default_dtype", "half", "iinfo", "int16", "int32", "int64", "int8", "long", "promote_types", "set_default_dtype",
+    "short", "uint8",
 ]  # fmt: skip

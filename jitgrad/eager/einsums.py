@@ -52,7 +52,8 @@ def check(equation: str, shapes: Sequence[tuple[int, ...]]) -> None:
             n, seen = shape[place], sizes.get(c, 1)
             if n != seen and 1 not in (n, seen):
                 raise RuntimeError(
-                    f"einsum(): subscript {c} has size {n} for operand {at} which does not broadcast with previously seen size {seen}"
+                    f"einsum(): subscript {c} has size {n} for operand {at} which does not broadcast with previously "
+                    f"seen size {seen}"
                 )
             sizes[c] = max(n, seen)
     out = right.replace("...", "")
@@ -68,12 +69,16 @@ def axes(term: str, shape: tuple[int, ...], at: int) -> list[tuple[int, str]]:
     before, dots, after = term.partition("...")
     for c in before + after:
         if not (c.isascii() and c.isalpha()):
-            raise RuntimeError(f"einsum(): invalid subscript given at index {term.index(c)} in the equation string, subscripts must be in [a-zA-Z]")
+            raise RuntimeError(
+                f"einsum(): invalid subscript given at index {term.index(c)} in the equation string, subscripts must "
+                "be in [a-zA-Z]"
+            )
     count = len(before) + len(after)
     if (count != len(shape)) if not dots else (count > len(shape)):
         how = "and no ellipsis was given" if not dots else "even with ellipsis"
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions ({len(shape)}) "
+            f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions "
+            f"({len(shape)}) "
             f"for operand {at} {how}"
         )
     return [*enumerate(before), *((len(shape) - len(after) + k, c) for k, c in enumerate(after))]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, return_types
-from .kernel import Aval, Kernel, kernel
 from .complexes import computed
+from .kernel import Aval, Kernel, kernel
 from .op import Op
 from .pointwise import maximum, minimum
-from .reductions import axis_of, dims_of, key, reduction
+from .reductions import axis_of, key, reduction
 from .tensor import Tensor
 
 # ---- bodies
@@ -95,7 +95,8 @@ def _extreme(name: str, whole: Op, along: Op, pairwise: Op) -> Any:
         return kind(*along(input, dim=dim, keepdim=keepdim))
 
     apply.__name__ = name
-    apply.__doc__ = f"""The {name}imum: `{name}(x)` of all; `{name}(x, dim)` along an axis as (values, indices); `{name}(x, y)` cell by cell.
+    apply.__doc__ = f"""The {name}imum: `{name}(x)` of all; `{name}(x, dim)` along an axis as (values, indices); `{name}(x, y)` of
+    each pair.
 
     >>> import jitgrad.eager as torch
     >>> torch.{name}(torch.tensor([3.0, 3.0])).item()

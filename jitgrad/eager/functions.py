@@ -10,7 +10,7 @@ from scipy import special
 
 from . import dtypes
 from .complexes import computed
-from .elementwise import INTEGERS, arithmetic, function, kept, missing
+from .elementwise import INTEGERS, function, kept, missing
 from .kernel import Aval, Kernel
 from .op import Op
 
@@ -141,7 +141,7 @@ def _choose_nan_to_num(t: Aval, nan: Any, posinf: Any, neginf: Any) -> Kernel:
         return computed(_same, "NanToNum", (t,), t.dtype)
     top = dtypes.finfo(t.dtype).max
     limits = (0.0 if nan is None else nan, top if posinf is None else posinf, -top if neginf is None else neginf)
-    return computed(_nan_to_num, "NanToNum", (t,), t.dtype, **dict(zip(("nan", "posinf", "neginf"), limits, strict=True)))
+    return computed(_nan_to_num, "NanToNum", (t,), t.dtype, nan=limits[0], posinf=limits[1], neginf=limits[2])
 
 
 def _same(x: Any) -> Any:
@@ -164,7 +164,9 @@ def positive(input: Any) -> Any:
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh",
-    "atan", "atanh", "ceil", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc", "exp", "exp2", "expm1", "fix", "floor", "frac", "log", "log10",
-    "log1p", "log2", "logit", "lgamma", "nan_to_num", "neg", "negative", "positive", "rad2deg", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "atan", "atanh", "ceil", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc", "exp", "exp2", "expm1", "fix", "floor",
+    "frac", "log", "log10",
+    "log1p", "log2", "logit", "lgamma", "nan_to_num", "neg", "negative", "positive", "rad2deg", "reciprocal", "round",
+    "rsqrt", "sigmoid", "sign", "sin",
     "sinc", "sinh", "sqrt", "tan", "tanh", "trunc",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise RuntimeError("Overflow when unpacking long long")
         self._seed = seed % 2**64
-        self.twister._legacy_seeding(self._seed % 2**32)  # type: ignore[attr-defined]
+        self.twister._legacy_seeding(self._seed % 2**32)
         self.spare = None
         return self
 

@@ -109,7 +109,8 @@ def _choose_solve(a: Aval, b: Aval, left: bool) -> Kernel:
     checked("linalg.solve", a)
     if a.dtype is not b.dtype:
         raise RuntimeError(
-            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {a.dtype.legacy} and B of type {b.dtype.legacy} instead"
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {a.dtype.legacy} and B of "
+            f"type {b.dtype.legacy} instead"
         )
     vector = len(b.shape) == 1 or (len(a.shape) - 1 == len(b.shape) and b.shape == a.shape[:-1])
     rows = b.shape if vector else b.shape[:-1] if left else (*b.shape[:-2], b.shape[-1])
@@ -152,7 +153,7 @@ def _solve_triangular(a: Any, b: Any, upper: bool, left: bool, unitriangular: bo
     return np.swapaxes(back, -1, -2)
 
 
-def _choose_triangular(a: Aval, b: Aval, **options: bool) -> Kernel:
+def _choose_triangular(a: Aval, b: Aval, **options: Any) -> Kernel:
     checked("linalg.solve_triangular", a)
     checked("linalg.solve_triangular", b, square=False)
     if b.shape[-2 if options["left"] else -1] != a.shape[-1]:
@@ -271,7 +272,8 @@ def ungraded(name: str, f: Callable[..., Any], fields: str = "", doc: str = "") 
         tensors = [x for x in args if isinstance(x, Tensor)]
         if any(x.requires_grad for x in tensors):
             raise NotImplementedError(
-                f"linalg.{name} has no derivative here: call it on x.detach(), or use solve, inv, det, slogdet or cholesky, which have one"
+                f"linalg.{name} has no derivative here: call it on x.detach(), or use solve, inv, det, slogdet or "
+                "cholesky, which have one"
             )
         got = f(*(known(x) for x in args), **options)
         parts = [owned(np.asarray(v), _dtype(np.asarray(v), tensors[0])) for v in (got if isinstance(got, tuple) else (got,))]
@@ -285,16 +287,25 @@ def _dtype(values: np.ndarray, like: Tensor) -> dtypes.dtype:
     return like.dtype if values.dtype.kind == "f" and not like.dtype.is_complex else dtypes.of(values.dtype)
 
 
+def _complex(x: Any) -> Any:
+    return x.astype(np.result_type(x, np.complex64))
+
+
 def _lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     x, residuals, rank, values = np.linalg.lstsq(a, b, rcond)
     return x, residuals, np.int64(rank), values
 
 
-eigh = ungraded("eigh", lambda a, UPLO="L": tuple(np.linalg.eigh(a, UPLO)), "eigenvalues eigenvectors", "Eigenvalues and vectors, symmetric.")
+eigh = ungraded(
+    "eigh", lambda a, UPLO="L": tuple(np.linalg.eigh(a, UPLO)), "eigenvalues eigenvectors",
+    "Eigenvalues and vectors of a symmetric matrix.",
+)  # fmt: skip
 eigvalsh = ungraded("eigvalsh", np.linalg.eigvalsh, "", "Eigenvalues of a symmetric matrix.")
-eig = ungraded("eig", lambda a: tuple(v.astype(np.result_type(v, np.complex64)) for v in np.linalg.eig(a)), "eigenvalues eigenvectors", "Eigenvalues and vectors.")
-eigvals = ungraded("eigvals", lambda a: (lambda v: v.astype(np.result_type(v, np.complex64)))(np.linalg.eigvals(a)), "", "Eigenvalues.")
-svd = ungraded("svd", lambda a, full_matrices=True: tuple(np.linalg.svd(a, full_matrices)), "U S Vh", "Singular values and vectors.")
+eig = ungraded("eig", lambda a: tuple(map(_complex, np.linalg.eig(a))), "eigenvalues eigenvectors", "Eigenvalues and vectors.")
+eigvals = ungraded("eigvals", lambda a: _complex(np.linalg.eigvals(a)), "", "Eigenvalues.")
+svd = ungraded(
+    "svd", lambda a, full_matrices=True: tuple(np.linalg.svd(a, full_matrices)), "U S Vh", "Singular values and vectors."
+)
 svdvals = ungraded("svdvals", lambda a: np.linalg.svd(a, compute_uv=False), "", "Singular values.")
 qr = ungraded("qr", lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)), "Q R", "An orthogonal matrix times a triangular one.")
 lstsq = ungraded("lstsq", _lstsq, "solution residuals rank singular_values", "The solution with the smallest squared error.")
@@ -310,6 +321,7 @@ METHODS = {**EXPORTED, "pinverse": pinv}
 
 __all__ = [
     "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",
-    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
+    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve",
+    "solve_triangular", "svd",
     "svdvals", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip

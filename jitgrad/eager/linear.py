@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, einsums
-from .kernel import Aval, Kernel
 from .complexes import computed
+from .kernel import Aval, Kernel
 from .op import Op, result_dtype
 from .reductions import axis_of
 from .tensor import Tensor
@@ -52,7 +52,8 @@ def check_product(a: Aval, b: Aval) -> None:
     if ranks[0] > 2 and ranks[1] > 2:
         batch = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]))
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a.shape[-1]}] but got: [{batch}, {inner}]."
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a.shape[-1]}] but got: "
+            f"[{batch}, {inner}]."
         )
     rows = math.prod(a.shape[:-1])
     columns = b.shape[-1] if ranks[1] > 1 else 1
@@ -232,8 +233,9 @@ def check_expand(have: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     new = len(wanted) - len(have)
     if new < 0:
         raise RuntimeError(
-            f"The expanded size of the tensor ({wanted[0] if wanted else 1}) must match the existing size ({have[0]}): the number of sizes "
-            f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+            f"The expanded size of the tensor ({wanted[0] if wanted else 1}) must match the existing size ({have[0]}): "
+            "the number "
+            f"of sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     for k, n in reversed(list(enumerate(have))):
         if n not in (1, wanted[k + new]):

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, calculus, comparing, complex_tensors, conversion, extremes, linalg, linear, norms, ordering, pointwise, reductions, special
+from . import (
+    activations,
+    calculus,
+    comparing,
+    complex_tensors,
+    conversion,
+    extremes,
+    linalg,
+    linear,
+    norms,
+    ordering,
+    pointwise,
+    reductions,
+    special,
+)
 
 Table = dict[str, Callable[..., Any]]
 
@@ -29,6 +43,9 @@ BOTH: Table = {
     **named(linear, "addmm addmv addbmm baddbmm addr"),
     **named(reductions, "cumsum cumprod"),
 }
+_TYPED: Table = {}
+for _table in (conversion.METHODS, linalg.METHODS, complex_tensors.METHODS):
+    _TYPED.update(_table)  # type: ignore[arg-type]
 PLAIN: Table = {
     **named(
         pointwise,
@@ -41,10 +58,8 @@ PLAIN: Table = {
     **named(norms, "norm dist"),
     **named(linear, "matmul mm mv dot bmm outer ger inner kron trace"),
     "polygamma": lambda x, n: special.polygamma(n, x),
-    **conversion.METHODS,
-    **linalg.METHODS,
+    **_TYPED,
     **{f.__name__: f for f in (*ordering.METHODS, *calculus.METHODS)},
-    **complex_tensors.METHODS,
 }
 # The operators, by the names of their methods; `BINARY` also from the right and in place.
 BINARY: Table = {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .complexes import computed
 from .functions import absolute
 from .kernel import Aval, Kernel
-from .complexes import computed
 from .op import Op, check_broadcast, result_dtype
 from .reductions import dims_of, key
 from .tensor import Tensor
@@ -87,7 +87,8 @@ def _choose_matrix(t: Aval, order: Any, dim: Any, keepdim: bool, dtype: Any) -> 
         node = "Amax" if order > 0 else "Amin"
         return computed(_row_sums, node, (t,), to, order=order, axes=axes, keepdim=bool(keepdim))
     raise NotImplementedError(
-        f"linalg.matrix_norm: order {order} needs singular values, which have no derivative here; 'fro', 1, -1, inf and -inf are covered"
+        f"linalg.matrix_norm: order {order} needs singular values, which have no derivative here; 'fro', 1, -1, inf "
+        "and -inf are covered"
     )
 
 

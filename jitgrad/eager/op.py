@@ -128,7 +128,9 @@ def into(out: Any, compute: Callable[[], Any], name: str, given: Any) -> Any:
         )
     result = compute()
     if result.shape != out.shape:
-        raise RuntimeError(f"{name}(): out= has shape {list(out.shape)}, the result {list(result.shape)}; a tensor is not resized here")
+        raise RuntimeError(
+            f"{name}(): out= has shape {list(out.shape)}, the result {list(result.shape)}; a tensor is not resized here"
+        )
     if result.dtype.rank > out.dtype.rank:
         raise RuntimeError(f"result type {result.dtype.legacy} can't be cast to the desired output type {out.dtype.legacy}")
     return out._write(result.to(out.dtype))

@@ -1,7 +1,7 @@
 """Order: sorting, medians, the largest k, what occurs how often.
 
-The order depends on the values, so it is found at once, with NumPy; what is recorded is the choice of the cells, which is what has
-a gradient.
+The order depends on the values, so it is found at once, with NumPy; what is recorded is the choice of the cells, which has a
+gradient.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ def _median(name: str, node: str, skip_nan: bool) -> Callable[..., Any]:
         return kind(*cells(name, input, shaped(_middle(x, axis, skip_nan), input), axis, keepdim, node + ".1"))
 
     median.__name__ = name
-    median.__doc__ = f"The lower of the two middle values{' of those that are no NaN' if skip_nan else ''}: of all, or along an axis with its place."
+    which = " of those that are no NaN" if skip_nan else ""
+    median.__doc__ = f"The lower of the two middle values{which}: of all, or along an axis with its place."
     return median
 
 
@@ -196,7 +197,7 @@ def _so_far(name: str, better: Any) -> Callable[..., Any]:
         x, axis = looked_at(name, input, dim)
         rows = np.moveaxis(x, axis, -1)
         at = np.zeros(rows.shape, np.int64)
-        best = rows[..., 0] if rows.shape[-1] else None
+        best = rows[..., 0] if rows.shape[-1] else rows.sum(-1)
         for k in range(1, rows.shape[-1]):
             now = rows[..., k]
             take = np.isnan(now) | (~np.isnan(best) & better(now, best))
@@ -267,11 +268,12 @@ def searchsorted(
 ) -> Tensor:
     """Where numbers would have to be put in rows that are in order."""
     row, x = known(sorted_sequence), np.asarray(known(input))
-    way = side or ("right" if right else "left")
+    way: Any = side or ("right" if right else "left")
     if row.ndim == 1:
         at = np.searchsorted(row, x, way)
     else:
-        flat = [np.searchsorted(r, v, way) for r, v in zip(row.reshape(-1, row.shape[-1]), x.reshape(-1, x.shape[-1]), strict=True)]
+        rows = zip(row.reshape(-1, row.shape[-1]), x.reshape(-1, x.shape[-1]), strict=True)
+        flat = [np.searchsorted(r, v, way) for r, v in rows]
         at = np.stack(flat).reshape(x.shape)
     return owned(np.asarray(at), dtypes.int32 if out_int32 else dtypes.int64)
 

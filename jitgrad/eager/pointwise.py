@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from . import dtypes
-from . import comparing, functions
-from .comparing import *
+from . import comparing, dtypes, functions
+from .comparing import *  # noqa: F403
 from .complexes import computed, refuse_complex
-from .elementwise import INTEGERS, Choose, arithmetic, cast, clone, float_dtype, function, kept, missing
-from .functions import *
+from .elementwise import INTEGERS, Choose, arithmetic, cast, clone, float_dtype, function, missing  # noqa: F401
+from .functions import *  # noqa: F403
 from .kernel import Aval, Kernel
 from .op import Op, check_broadcast, result_dtype
 
@@ -133,7 +132,8 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division "
             "of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / "
-            "tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The future "
+            "tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. "
+            "The future "
             "addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
         )
     return _addcdivs(input, tensor1, tensor2, value)

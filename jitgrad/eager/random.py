@@ -16,8 +16,15 @@ from . import dtypes
 from .creation import owned, shape_of
 from .device import checked
 from .generator import (
-    Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
-)  # fmt: skip
+    Generator,
+    default_generator,
+    fork_rng,  # noqa: F401  (torch.random.fork_rng)
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from .tensor import Tensor
 
 BITS = {dtypes.float64: 53}  # of a uniform number; the others are rounded ones of float32
@@ -30,7 +37,9 @@ def _floats(d: Any, kernel_name: str) -> dtypes.dtype:
     return found
 
 
-def drawn_uniform(shape: tuple[int, ...], d: dtypes.dtype, g: Generator | None, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+def drawn_uniform(
+    shape: tuple[int, ...], d: dtypes.dtype, g: Generator | None, low: float = 0.0, high: float = 1.0
+) -> np.ndarray:
     """Uniform numbers, rounded as the dtype rounds them."""
     u = (g or default_generator).uniform(math.prod(shape), BITS.get(d, 24)).astype(d.compute)
     kind = d.compute.type
@@ -297,6 +306,7 @@ def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator:
 METHODS = (uniform_, normal_, bernoulli_, random_, exponential_, cauchy_, geometric_, log_normal_, bernoulli, multinomial)
 
 __all__ = [
-    "Generator", "bernoulli", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "multinomial", "normal", "rand",
+    "Generator", "bernoulli", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "multinomial", "normal",
+    "rand",
     "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip

@@ -11,8 +11,8 @@ from scipy import special
 
 from ..front.dispatch import call
 from . import dtypes
-from .kernel import Aval, Kernel, kernel
 from .complexes import computed
+from .kernel import Aval, Kernel, kernel
 from .op import Op
 from .tensor import Tensor
 
@@ -258,6 +258,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return _cumprod(input, dim=dim, dtype=dtype)
 
 __all__ = [
-    "all", "any", "count_nonzero", "cumprod", "cumsum", "logsumexp", "mean", "nanmean", "nansum", "prod", "std", "std_mean", "sum",
+    "all", "any", "count_nonzero", "cumprod", "cumsum", "logsumexp", "mean", "nanmean", "nansum", "prod", "std",
+    "std_mean", "sum",
     "var", "var_mean",
 ]  # fmt: skip

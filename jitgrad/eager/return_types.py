@@ -13,7 +13,7 @@ def _text(self: Any) -> str:
 
 def made(name: str, fields: str) -> Any:
     """The type of the results of one operation."""
-    out = namedtuple(name, fields)  # type: ignore[misc]  # noqa: PYI024
+    out = namedtuple(name, fields)  # type: ignore[misc]
     out.__repr__ = _text  # type: ignore[method-assign]
     out.__module__ = __name__
     return out

@@ -34,7 +34,8 @@ def letters(expression: str) -> list[str]:
 
 
 POINTWISE = """
-x + y; x - y; x * y; x / p; x + 2; 2 - x; x * 3; x / 2; 2 / p; x + c; x * k; -x; +x; abs(x); p ** y; p ** 2; x ** 3; p ** 0.5; 2 ** x
+x + y; x - y; x * y; x / p; x + 2; 2 - x; x * 3; x / 2; 2 / p; x + c; x * k; -x; +x; abs(x); p ** y; p ** 2; x ** 3
+p ** 0.5; 2 ** x
 p ** -1; x ** 2.0; x % 2; x % p; t.add(x, y, alpha=2); t.sub(x, y, alpha=0.5); t.rsub(x, y); t.rsub(x, 2); t.mul(x, 2.5)
 t.div(x, p, rounding_mode='trunc') * x; t.div(x, p, rounding_mode='floor') * x; t.fmod(x, 0.7); t.fmod(x, p); t.remainder(x, p)
 t.float_power(p, 2.5); t.float_power(p, y); t.square(x); t.lerp(x, y, 0.3); t.lerp(x, y, 0.8); t.lerp(x, y, u); t.addcmul(x, y, p)
@@ -51,7 +52,8 @@ x.true_divide(p); t.arctan2(x, y); x.pow(2).neg().abs(); t.where(x > 0, x, y)
 """
 
 ACTIVATIONS = """
-t.relu(x); f.relu6(x * 5); f.leaky_relu(x, 0.1); f.elu(x, 0.7); t.selu(x); t.celu(x, 0.7); f.gelu(x); f.gelu(x, approximate='tanh')
+t.relu(x); f.relu6(x * 5); f.leaky_relu(x, 0.1); f.elu(x, 0.7); t.selu(x); t.celu(x, 0.7); f.gelu(x)
+f.gelu(x, approximate='tanh')
 f.silu(x); f.mish(x); f.softplus(x); f.softplus(x, 2, 1); f.softsign(x); f.hardtanh(x, -0.5, 0.5); f.hardsigmoid(x * 3)
 f.hardswish(x * 3); f.logsigmoid(x); f.tanhshrink(x); f.softshrink(x, 0.3); f.hardshrink(x, 0.3); t.threshold(x, 0.1, 2.0)
 t.prelu(x, e); t.prelu(x, c[:1]); f.glu(x); t.softmax(x, 0); x.softmax(-1); x.log_softmax(1); f.softmin(x, 1); f.normalize(x)
@@ -59,11 +61,16 @@ t.prelu(x, e); t.prelu(x, c[:1]); f.glu(x); t.softmax(x, 0); x.softmax(-1); x.lo
 
 REDUCTIONS = """
 x.sum(); x.sum(0); x.sum((0, 1)); x.sum(-1, keepdim=True); x.mean(); x.mean(1); x.mean((0, 1), keepdim=True); p.prod(); x.prod(1)
-x.max(); x.min(); x.max(1)[0]; x.min(0, keepdim=True)[0]; x.max(dim=0).values; x.amax(1); x.amin((0, 1)); x.amax(); t.max(x, y); t.min(x, y)
-t.aminmax(x)[0]; t.aminmax(x, dim=1)[1]; x.var(); x.var(1); x.std(); x.std(0, keepdim=True); x.var(1, unbiased=False); x.std((0, 1), correction=0)
-t.var_mean(x, 1)[0]; t.var_mean(x, 1)[1]; t.std_mean(x)[0]; x.norm(); x.norm(dim=0); x.norm(1); x.norm(3, dim=1); x.norm(float('inf'))
-x.logsumexp(0); x.logsumexp((0, 1), keepdim=True); x.cumsum(0); x.cumprod(1); t.nansum(x); t.nanmean(x, 1); t.dist(x, y); t.dist(x, y, 1)
-t.cosine_similarity(x, y); t.cosine_similarity(x, y, dim=0); f.pairwise_distance(x, y); t.cdist(x, y); t.cdist(x, y, p=1); t.cdist(b, b + 1)
+x.max(); x.min(); x.max(1)[0]; x.min(0, keepdim=True)[0]; x.max(dim=0).values; x.amax(1); x.amin((0, 1)); x.amax()
+t.max(x, y); t.min(x, y)
+t.aminmax(x)[0]; t.aminmax(x, dim=1)[1]; x.var(); x.var(1); x.std(); x.std(0, keepdim=True); x.var(1, unbiased=False)
+x.std((0, 1), correction=0)
+t.var_mean(x, 1)[0]; t.var_mean(x, 1)[1]; t.std_mean(x)[0]; x.norm(); x.norm(dim=0); x.norm(1); x.norm(3, dim=1)
+x.norm(float('inf'))
+x.logsumexp(0); x.logsumexp((0, 1), keepdim=True); x.cumsum(0); x.cumprod(1); t.nansum(x); t.nanmean(x, 1); t.dist(x, y)
+t.dist(x, y, 1)
+t.cosine_similarity(x, y); t.cosine_similarity(x, y, dim=0); f.pairwise_distance(x, y); t.cdist(x, y); t.cdist(x, y, p=1)
+t.cdist(b, b + 1)
 x.median(); x.median(1)[0]; x.sort(1)[0]; x.sort(0, descending=True)[0]; x.topk(2)[0]; x.kthvalue(2)[0]; x.mode(1)[0]; x.msort()
 x.cummax(1)[0]; x.cummin(0)[0]; t.logcumsumexp(x, 1); t.nanmedian(x); x.sort(1).values; x.topk(2, dim=0, largest=False).values
 t.quantile(x, 0.3); t.quantile(x, 0.5, dim=1); t.renorm(x, 2, 0, 1.0); t.diff(x); t.trapezoid(x); t.cumulative_trapezoid(x)
@@ -71,16 +78,24 @@ t.sum(x, dim=[0]); t.std(x, dim=1); t.mean(x, dim=(0,)); t.count_nonzero(x) * x
 """
 
 LINEAR = """
-m @ n; x @ e; v @ x; v @ v; t.mm(m, n); t.mv(x, e); t.dot(e, c); t.outer(v, e); t.inner(x, y); t.inner(v, v); t.bmm(b, d); b @ d; b @ e
+m @ n; x @ e; v @ x; v @ v; t.mm(m, n); t.mv(x, e); t.dot(e, c); t.outer(v, e); t.inner(x, y); t.inner(v, v); t.bmm(b, d)
+b @ d; b @ e
 m @ b; b @ x.T; t.matmul(e, d); t.addmm(m, x, y.T); t.addmm(v, x, y.T, beta=0.5, alpha=2); t.addmv(v, x, e); t.baddbmm(m, b, d)
-t.addbmm(m, b, d, beta=2); t.addr(x, v, e); t.einsum('ij,kj->ik', x, y); t.einsum('ij->j', x); t.einsum('ii', m); t.einsum('ii->i', m)
-t.einsum('bij,bjk->bik', b, d); t.einsum('...ij,...jk', b, d); t.einsum('i,j', v, e); t.einsum('ij,jk,kl->il', m, n, s); t.einsum(m, [0, 1], n, [1, 2], [0, 2])
-t.tensordot(x, y); t.tensordot(x, y, dims=([1], [1])); t.tensordot(m, n, 1); t.kron(m, v); t.kron(x, y); t.trace(m); t.linalg.inv(s)
-t.inverse(s); t.linalg.solve(s, m); t.linalg.solve(s, v); t.linalg.det(s); t.det(m); t.linalg.slogdet(s)[1]; t.logdet(s); t.slogdet(s)[1]
+t.addbmm(m, b, d, beta=2); t.addr(x, v, e); t.einsum('ij,kj->ik', x, y); t.einsum('ij->j', x); t.einsum('ii', m)
+t.einsum('ii->i', m)
+t.einsum('bij,bjk->bik', b, d); t.einsum('...ij,...jk', b, d); t.einsum('i,j', v, e); t.einsum('ij,jk,kl->il', m, n, s)
+t.einsum(m, [0, 1], n, [1, 2], [0, 2])
+t.tensordot(x, y); t.tensordot(x, y, dims=([1], [1])); t.tensordot(m, n, 1); t.kron(m, v); t.kron(x, y); t.trace(m)
+t.linalg.inv(s)
+t.inverse(s); t.linalg.solve(s, m); t.linalg.solve(s, v); t.linalg.det(s); t.det(m); t.linalg.slogdet(s)[1]; t.logdet(s)
+t.slogdet(s)[1]
 t.linalg.cholesky(s); t.linalg.solve_triangular(s, m, upper=True); t.linalg.multi_dot([m, n, v]); t.linalg.multi_dot([v, m, n, x])
-t.linalg.matrix_power(m, 3); t.linalg.matrix_power(s, -2); t.linalg.matrix_power(m, 0) + m; t.linalg.cross(m, n); t.cross(x[:3, :3], m, dim=1)
-t.linalg.norm(x); t.linalg.norm(v, 3); t.linalg.norm(x, 'fro'); t.linalg.norm(x, 1); t.linalg.norm(x, float('inf')); t.linalg.vector_norm(x, 2.5, dim=0)
-t.linalg.matrix_norm(x); t.linalg.matrix_norm(b, 1); t.linalg.vecdot(x, y); t.linalg.diagonal(m); t.linalg.matmul(m, n); t.vdot(v, v)
+t.linalg.matrix_power(m, 3); t.linalg.matrix_power(s, -2); t.linalg.matrix_power(m, 0) + m; t.linalg.cross(m, n)
+t.cross(x[:3, :3], m, dim=1)
+t.linalg.norm(x); t.linalg.norm(v, 3); t.linalg.norm(x, 'fro'); t.linalg.norm(x, 1); t.linalg.norm(x, float('inf'))
+t.linalg.vector_norm(x, 2.5, dim=0)
+t.linalg.matrix_norm(x); t.linalg.matrix_norm(b, 1); t.linalg.vecdot(x, y); t.linalg.diagonal(m); t.linalg.matmul(m, n)
+t.vdot(v, v)
 t.cholesky_solve(m, t.linalg.cholesky(s)); t.cov(x); t.corrcoef(x); t.linalg.vander(v); t.chain_matmul(m, n)
 """
 

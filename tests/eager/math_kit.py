@@ -60,7 +60,7 @@ def check_gradients(expression: str, symmetric: bool = False) -> None:
     total = sum((g * torch.tensor(along[k])).sum() for k, g in zip(arrays, got, strict=True))
     second = torch.autograd.grad(total, list(env.values()), materialize_grads=True)
     curve = sum(float((h.numpy() * along[k]).sum()) for k, h in zip(arrays, second, strict=True))
-    far = [sum(float((g.numpy() * along[k]).sum()) for k, g in zip(arrays, gradient(expression, at)[0], strict=True)) for at in (up, down)]
+    far = [sum(float((g.numpy() * along[k]).sum()) for k, g in zip(arrays, gradient(expression, at)[0], strict=True)) for at in (up, down)]  # noqa: E501
     np.testing.assert_allclose(curve, (far[0] - far[1]) / (2 * STEP), rtol=1e-5, atol=1e-6, err_msg=expression)
 
 

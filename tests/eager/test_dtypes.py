@@ -11,7 +11,8 @@ NAMES = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 comp
 
 PROMOTED = [
     ("uint8", "int8", "int16"), ("uint8", "int64", "int64"), ("int32", "float16", "float16"), ("float16", "bfloat16", "float32"),
-    ("bool", "uint8", "uint8"), ("float64", "complex64", "complex128"), ("bfloat16", "complex64", "complex64"), ("int64", "float32", "float32"),
+    ("bool", "uint8", "uint8"), ("float64", "complex64", "complex128"), ("bfloat16", "complex64", "complex64"),
+    ("int64", "float32", "float32"),
 ]  # fmt: skip
 
 
@@ -31,7 +32,8 @@ def test_tensors_without_axes_and_numbers_raise_the_kind_only():
     assert torch.result_type(i, 2.5) is torch.float32
 
 
-OPERATIONS = "a + b; a * b; a / b; a // b; a ** b; a == b; a & b; t.where(c, a, b); t.xlogy(a, b); t.float_power(a, b); t.result_type(a, b)"
+OPERATIONS = """a + b; a * b; a / b; a // b; a ** b; a == b; a & b; t.where(c, a, b); t.xlogy(a, b); t.float_power(a, b);
+t.result_type(a, b)"""
 
 
 def outcome(module, expression, make):
@@ -53,7 +55,7 @@ def test_promotion_as_torch(expression):
     numbers = [lambda m, v=v: v for v in (True, 3, 2.5, 1 + 1j)]
     for first, second in itertools.product(makers, [*makers, *numbers]):
         for order in (1, -1):
-            make = lambda m, order=order: (first(m), second(m))[::order]  # noqa: B023
+            make = lambda m, order=order: (first(m), second(m))[::order]
             wanted, got = outcome(peer, expression, make), outcome(torch, expression, make)
             if "complex32" in wanted or (wanted == "error" and "complex" in got):
                 continue  # there is no complex32 here: complex64 takes its place
@@ -89,10 +91,10 @@ CONVERSIONS = "float double half bfloat16 int long short char byte bool cfloat c
 
 @pytest.mark.parametrize("name", CONVERSIONS)
 def test_conversions(name):
-    wanted = {"float": torch.float32, "double": torch.float64, "half": torch.float16, "int": torch.int32, "long": torch.int64, "short": torch.int16,
-              "char": torch.int8, "byte": torch.uint8, "cfloat": torch.complex64, "cdouble": torch.complex128}.get(name) or getattr(torch, name)  # fmt: skip
+    wanted = {"float": torch.float32, "double": torch.float64, "half": torch.float16, "int": torch.int32, "long": torch.int64, "short": torch.int16,  # noqa: E501
+              "char": torch.int8, "byte": torch.uint8, "cfloat": torch.complex64, "cdouble": torch.complex128}.get(name) or getattr(torch, name)  # fmt: skip  # noqa: E501
     x = torch.tensor([1.9, 0.0])
-    assert getattr(x, name)().dtype is wanted and x.type(wanted).dtype is wanted and x.type_as(torch.ones(1, dtype=wanted)).dtype is wanted
+    assert getattr(x, name)().dtype is wanted and x.type(wanted).dtype is wanted and x.type_as(torch.ones(1, dtype=wanted)).dtype is wanted  # noqa: E501
 
 
 def test_names_and_questions():
@@ -107,7 +109,7 @@ def test_names_and_questions():
 
 def test_limits():
     assert repr(torch.finfo(torch.float16)).startswith("finfo(resolution=0.001, min=-65504, max=65504, eps=0.000976562")
-    assert torch.finfo(torch.bfloat16).eps == 2.0**-7 and torch.finfo().bits == 32 and torch.finfo(torch.bfloat16).max == 3.3895313892515355e38
+    assert torch.finfo(torch.bfloat16).eps == 2.0**-7 and torch.finfo().bits == 32 and torch.finfo(torch.bfloat16).max == 3.3895313892515355e38  # noqa: E501
     assert repr(torch.iinfo(torch.int8)) == "iinfo(min=-128, max=127, dtype=int8)"
     with pytest.raises(TypeError, match="Use torch.iinfo"):
         torch.finfo(torch.int32)

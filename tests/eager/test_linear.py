@@ -48,8 +48,9 @@ ERRORS = [
     ("t.mm(o(2, 3), o(3))", "mat2 must be a matrix"), ("t.mm(o(3), o(3, 2))", "self must be a matrix"),
     ("t.mm(o(2, 3), o(2, 3))", "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)"),
     ("t.mv(o(2, 3), o(2))", "size mismatch, got input (2), mat (2x3), vec (2)"),
-    ("t.dot(o(3), o(2))", "inconsistent tensor size, expected tensor [3] and src [2] to have the same number of elements, but got 3 and 2"),
-    ("t.dot(o(2, 3), o(3))", "1D tensors expected, but got 2D and 1D tensors"), ("t.bmm(o(2, 3), o(3, 2))", "batch1 must be a 3D tensor"),
+    ("t.dot(o(3), o(2))", "inconsistent tensor size, expected tensor [3] and src [2] to have the same number of elements, but got 3 and 2"),  # noqa: E501
+    ("t.dot(o(2, 3), o(3))", "1D tensors expected, but got 2D and 1D tensors"),
+    ("t.bmm(o(2, 3), o(3, 2))", "batch1 must be a 3D tensor"),
     ("t.bmm(o(2, 3, 4), o(3, 4, 5))", "Expected size for first two dimensions of batch2 tensor to be: [2, 4] but got: [3, 4]."),
     ("o(4, 2, 3) @ o(4, 2, 3)", "Expected size for first two dimensions of batch2 tensor to be: [4, 3] but got: [4, 2]."),
     ("o(4, 2, 3) @ o(4, 2)", "mat1 and mat2 shapes cannot be multiplied (8x3 and 4x2)"), ("o(3) @ o(4, 2)", "(1x3 and 4x2)"),
@@ -58,12 +59,12 @@ ERRORS = [
     ("o(3) @ o(3).double()", "dot : expected both vectors to have same dtype, but found Float and Double"),
     ("o() @ o(3)", "both arguments to matmul need to be at least 1D, but they are 0D and 1D"),
     ("t.outer(o(2, 3), o(3))", "outer: Expected 1-D argument self, but got 2-D"),
-    ("t.addmm(o(2), o(2, 3), o(3, 4))", "The expanded size of the tensor (4) must match the existing size (2) at non-singleton dimension 1."),
-    ("t.einsum('ij,jk->ik', o(2, 3), o(2, 3))", "einsum(): subscript j has size 2 for operand 1 which does not broadcast with previously seen size 3"),
-    ("t.einsum('ijk', o(2, 3))", "einsum(): the number of subscripts in the equation (3) does not match the number of dimensions (2) for operand 0"),
+    ("t.addmm(o(2), o(2, 3), o(3, 4))", "The expanded size of the tensor (4) must match the existing size (2) at non-singleton dimension 1."),  # noqa: E501
+    ("t.einsum('ij,jk->ik', o(2, 3), o(2, 3))", "einsum(): subscript j has size 2 for operand 1 which does not broadcast with previously seen size 3"),  # noqa: E501
+    ("t.einsum('ijk', o(2, 3))", "einsum(): the number of subscripts in the equation (3) does not match the number of dimensions (2) for operand 0"),  # noqa: E501
     ("t.einsum('ij->k', o(2, 3))", "einsum(): output subscript k does not appear in the equation for any input operand"),
     ("t.trace(o(3))", "trace: expected a matrix, but got tensor with dim 1"),
-    ("t.tensordot(o(2, 3), o(2, 3), 1)", "contracted dimensions need to match, but first has size 3 in dim -1 and second has size 2 in dim 0"),
+    ("t.tensordot(o(2, 3), o(2, 3), 1)", "contracted dimensions need to match, but first has size 3 in dim -1 and second has size 2 in dim 0"),  # noqa: E501
     ("t.linalg.inv(o(2, 3))", "linalg.inv: A must be batches of square matrices, but they are 2 by 3 matrices"),
     ("t.linalg.solve(t.eye(2), o(3))", "linalg.solve: Incompatible shapes of A and B for the equation AX = B (2x2 and 3x1)"),
     ("t.linalg.det(o(2))", "linalg.det: The input tensor A must have at least 2 dimensions."),

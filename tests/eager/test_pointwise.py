@@ -53,16 +53,20 @@ def test_kinks(at, function, slope):
 
 def test_nan_stays():
     x = torch.tensor([float("nan")])
-    for function in (torch.relu, lambda v: v.clamp(0, 1), f.leaky_relu, f.hardtanh, torch.selu, f.softplus, f.hardswish, torch.fmod):
+    for function in (torch.relu, lambda v: v.clamp(0, 1), f.leaky_relu, f.hardtanh, torch.selu, f.softplus, f.hardswish, torch.fmod):  # noqa: E501
         got = function(x, 2.0) if function is torch.fmod else function(x)
         assert torch.isnan(got).item()
 
 
 INTS = [
-    ("t.div(a, b, rounding_mode='trunc')", [-3, 3, -2]), ("t.div(a, b, rounding_mode='floor')", [-4, 3, -3]), ("a // b", [-4, 3, -3]),
-    ("a % b", [1, 1, -1]), ("t.fmod(a, b)", [-1, 1, 1]), ("a & 3", [1, 3, 1]), ("a | b", [-5, 7, -1]), ("a ^ b", [-5, 5, -5]), ("~a", [6, -8, -6]),
-    ("a << 1", [-14, 14, 10]), ("a >> 1", [-4, 3, 2]), ("2 ** t.abs(b)", [4, 4, 4]), ("a ** 2", [49, 49, 25]), ("a.clamp(-1, 6)", [-1, 6, 5]),
-    ("-a", [7, -7, -5]), ("a.square()", [49, 49, 25]), ("t.maximum(a, b)", [2, 7, 5]), ("a.sign()", [-1, 1, 1]), ("t.bitwise_not(a)", [6, -8, -6]),
+    ("t.div(a, b, rounding_mode='trunc')", [-3, 3, -2]), ("t.div(a, b, rounding_mode='floor')", [-4, 3, -3]),
+    ("a // b", [-4, 3, -3]),
+    ("a % b", [1, 1, -1]), ("t.fmod(a, b)", [-1, 1, 1]), ("a & 3", [1, 3, 1]), ("a | b", [-5, 7, -1]),
+    ("a ^ b", [-5, 5, -5]), ("~a", [6, -8, -6]),
+    ("a << 1", [-14, 14, 10]), ("a >> 1", [-4, 3, 2]), ("2 ** t.abs(b)", [4, 4, 4]), ("a ** 2", [49, 49, 25]),
+    ("a.clamp(-1, 6)", [-1, 6, 5]),
+    ("-a", [7, -7, -5]), ("a.square()", [49, 49, 25]), ("t.maximum(a, b)", [2, 7, 5]), ("a.sign()", [-1, 1, 1]),
+    ("t.bitwise_not(a)", [6, -8, -6]),
 ]  # fmt: skip
 
 
@@ -81,7 +85,7 @@ ERRORS = [
     ("-m", RuntimeError, "Negation, the `-` operator, on a bool tensor is not supported."),
     ("m - m", RuntimeError, "Subtraction, the `-` operator, with two bool tensors is not supported."),
     ("i ** -1", RuntimeError, "Integers to negative integer powers are not allowed."),
-    ("t.div(x, 2, rounding_mode='x')", RuntimeError, "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found 'x'"),
+    ("t.div(x, 2, rounding_mode='x')", RuntimeError, "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found 'x'"),  # noqa: E501
     ("i // 0", RuntimeError, "ZeroDivisionError"),
     ("~x", TypeError, "~ (operator.invert) is only implemented on integer and Boolean-type tensors"),
     ("x & x", NotImplementedError, "\"bitwise_and_cpu\" not implemented for 'Float'"),
