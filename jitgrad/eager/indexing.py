@@ -303,7 +303,7 @@ def put(x: Tensor, key: Any, value: Any) -> None:
     one = simple(key, shape)
     basic, tensors = ([one], []) if one is not None else parsed(key, shape)
     since = now()
-    part = x if all(k == FULL for k in basic) else basic_view(x, basic)
+    part = x if is_whole(basic, shape) else basic_view(x, basic)
     if tensors:
         put_tensors(part, tensors, value, since)
     elif isinstance(value, Tensor):
@@ -312,6 +312,13 @@ def put(x: Tensor, key: Any, value: Any) -> None:
         part.copy_(value)
     else:
         part.fill_(value)
+
+
+def is_whole(basic: Sequence[Part], shape: tuple[int, ...]) -> bool:
+    """Does the key take all of every axis?"""
+    return all(
+        type(k) is tuple and slice(*k[1:]).indices(n) == (0, n, 1) for k, n in zip(basic, shape, strict=False)
+    ) and len(basic) <= len(shape)
 
 
 def without_ones(value: Tensor, rank: int) -> Tensor:

@@ -62,11 +62,13 @@ _fill = Op("fill", _choose_fill)
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one value everywhere: a number or a tensor without axes."""
+    self._check_writable()
     return self._write(filled(self, value, "Fill.2"))
 
 
 def zero_(self: Tensor) -> Tensor:
     """Write zeros."""
+    self._check_writable()
     return self._write(filled(self, 0, "Zero"))
 
 

@@ -199,7 +199,7 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if not x.shape:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     n = x.shape[axis_of(dim, len(x.shape))]
-    return split(x, -(-n // chunks) if n else 0, dim)
+    return split(x, -(-n // chunks), dim) if n else split_with_sizes(x, [0] * chunks, dim)
 
 
 def tensor_split(x: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:

@@ -336,7 +336,7 @@ def select(x: Tensor, dim: int, index: int) -> Tensor:
 def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All rows along an axis."""
     if not x.shape:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = axis_of(dim, len(x.shape))
     return numbered(viewed(x, _index, "Unbind", key=(*(FULL,) * at, k)) for k in range(x.shape[at]))
 

@@ -108,7 +108,7 @@ class Tensor:
         node, edge, path = s.node, None, self._path
         if base is not None:
             node, path = base._value(), path[len(base._path) :]
-            edge = base._gradient_edge() if changed and not self._unrecorded else None
+            edge = base._way(base._current_edge()) if changed and not self._unrecorded else None
             if edge is not None and is_one_of_several(self):
                 self._broken = several_views(self, OTHER_WRITE)
         for k in path:
@@ -135,6 +135,10 @@ class Tensor:
         edge = self._current_edge() if self._base is not None else self._edge
         if self._broken and modes.grad:
             raise RuntimeError(self._broken)
+        return self._way(edge)
+
+    def _way(self, edge: Edge | None) -> Edge | None:
+        """The edge; of a leaf that requires a gradient, where it arrives."""
         if edge is not None or not self._needs:
             return edge
         found = self._leaf() if self._leaf is not None else None
