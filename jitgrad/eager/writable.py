@@ -35,8 +35,8 @@ def is_one_of_several(x: Any) -> bool:
 def several_views(x: Any, written: str = "is being") -> str:
     return (
         f"Output {x._place} of {x._path[-1].name} is a view and {written} modified inplace. This view is the output of a "
-        "function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace "
-        "the inplace operation by an out-of-place one."
+        "function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
+        "replace the inplace operation by an out-of-place one."
     )
 
 
