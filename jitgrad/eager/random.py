@@ -252,7 +252,7 @@ def random_(self: Tensor, *bounds: int, generator: Generator | None = None) -> T
     """Write integers: below a bound, between two, or as many as the dtype holds exactly."""
     d = self.dtype
     if not bounds:
-        bounds = (EXACT[d] if d in EXACT else dtypes.iinfo(d).max,)
+        bounds = (EXACT[d] if d in EXACT else dtypes.iinfo(d).max + 1,)
     low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
