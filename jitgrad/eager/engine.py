@@ -190,8 +190,9 @@ def pass_on(
     if edge in STEPS:
         got = STEPS[edge].leave(got, grads)
     if type(edge) is Node and not is_pick(edge.kernel):
-        made = next(g._node for g in got if g is not None)
-        pulls.append((made.inputs[0] if is_pick(made.kernel) else made, edge))
+        made = next((g._node for g in got if g is not None), None)
+        if made is not None:
+            pulls.append((made.inputs[0] if is_pick(made.kernel) else made, edge))
     for e, g in zip(edge.edges, got, strict=True):
         if g is not None and e is not None:
             arrive(arrived, e, edge.place, g)
@@ -220,9 +221,12 @@ def pulled(
         every = (*[e if r else None for e, r in zip(edges, read, strict=True)], *[g._gradient_edge() for g in gs])
         every = every if any(e is not None for e in every) else ()
     node = record(k, (*inputs, *[g._value() for g in gs]), every)
+    absent = (False,) * len(wrt)
+    if edge.kernel.primal is not None:
+        absent = k.absent(tuple([x.aval if type(x) is Node else type(x) for x in node.inputs]))
     out: Grads = [None] * len(wanted)
-    for place, n in zip(wrt, results(node), strict=True):
-        out[place] = Tensor(n, n if n.edges else None)
+    for place, n, no in zip(wrt, results(node), absent, strict=True):
+        out[place] = None if no else Tensor(n, n if n.edges else None)
     return out
 
 

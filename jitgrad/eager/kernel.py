@@ -18,7 +18,7 @@ from ..api import derive
 from ..api.match import Matcher
 from ..errors import ZeroDerivativeWarning
 from ..front.trace import Traced, trace_call
-from ..ir.core import Type
+from ..ir.core import Lit, Type
 from ..ir.dims import evaluate, solve
 from ..ir.interp import NUMPY, interp
 from ..ir.walk import definitions, needed, used_in
@@ -70,11 +70,15 @@ class Kernel:
     """A body with its options: `body(*arrays, **options)`. Make one with `kernel`, which interns.
 
     name: of the node of the graph, as PyTorch calls it: "Add" for AddBackward0, "Sum.1" for SumBackward1. dtypes: of the
-    results; None: what the body computes in (low precision is kept if all inputs are low). saves: "result" where PyTorch keeps the result for the return
+    results; None: what the body computes in (low precision is kept if all inputs are low). saves: "result" where
+    PyTorch keeps the result for the return
     sweep instead of the inputs. primal, wrt: of a pullback, what it is the pullback of.
     """
 
-    __slots__ = ("body", "dtypes", "label", "name", "options", "primal", "pullbacks", "saved", "saves", "traces", "types", "wrt")
+    __slots__ = (
+        "body", "dtypes", "label", "name", "options", "primal", "pullbacks", "saved", "saves",
+        "traces", "types", "wrt", "zeros",
+    )  # fmt: skip
 
     def __init__(self, body: Body, options: dict[str, Any], name: str, out: tuple[DType | None, ...] | None, saves: str) -> None:
         self.body, self.options, self.dtypes, self.saves = body, options, out, saves
@@ -84,6 +88,7 @@ class Kernel:
         self.traces: dict[Any, list[_Trace]] = {}
         self.pullbacks: dict[Any, Kernel] = {}
         self.saved: dict[Types, tuple[bool, ...]] = {}
+        self.zeros: dict[Types, tuple[bool, ...]] = {}
         self.primal: Kernel | None = None
         self.wrt: tuple[int, ...] = ()
 
@@ -156,6 +161,14 @@ class Kernel:
         found = self.saved.get(types)
         if found is None:
             found = self.saved[types] = self._inputs_saved(types)
+        return found
+
+    def absent(self, types: Types) -> tuple[bool, ...]:
+        """Which results are zero, whatever the inputs are. Of the pullback of a pullback: what does not depend on an input."""
+        found = self.zeros.get(types)
+        if found is None:
+            fn = self.trace([_example(t) for t in types]).traced.fn
+            found = self.zeros[types] = tuple(isinstance(r, Lit) and r.has(0.0) for r in prepared(fn).results)
         return found
 
     def _inputs_saved(self, types: Types) -> tuple[bool, ...]:
