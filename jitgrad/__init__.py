@@ -12,8 +12,21 @@ import importlib
 from typing import Any
 
 from . import errors
-from .api import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jit, jvp, memory_plan, stop_gradient
-from .api import value_and_grad, vjp, vmap
+from .api import (
+    checkpoint,
+    custom_vjp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jit,
+    jvp,
+    memory_plan,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from .emit import cache
 from .front.tree import register
 

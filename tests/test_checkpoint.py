@@ -130,7 +130,7 @@ def long(fn: Fn) -> set[str]:
         (("every", 5), {"f64[(trips + 4)//5]", "f64[(trips + 4)//5,n]"}),
         (("binomial", 3), set()),
     ],
-    ids=str,
+    ids=["plain", "every", "binomial"],
 )
 def test_memory_grows_as_the_policy_says(policy: Any, types: set[str], order: int) -> None:
     fn = steps(policy)

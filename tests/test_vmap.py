@@ -126,8 +126,8 @@ def scalar(f: Any) -> Any:
 
 
 GRADIENTS = [
-    "sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while", "shared by a while and others",
-    "exits",
+    "sums", "shared matrix, row", "matrices, rows", "cells", "index of the row", "solve", "a while",
+    "shared by a while and others", "exits",
 ]  # fmt: skip
 
 

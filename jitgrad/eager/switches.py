@@ -23,7 +23,7 @@ def set_num_threads(n: int) -> None:
     """How many threads parallel loops use (`numba.set_num_threads`); at most as many as there are cores."""
     if n < 1:
         raise RuntimeError("set_num_threads expects a positive integer")
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def get_num_threads() -> int:
