@@ -20,6 +20,7 @@ from .merge import merged
 from .parallel import parallelised
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
+from .strips import stripped
 from .tasks import Place
 from .tidy import hoisted, tidy
 from .verify import verify_plan
@@ -37,7 +38,7 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(hoisted(parallelised(merged(tidy(plan, attempt.zeroed)))))
+            return verify_plan(stripped(hoisted(parallelised(merged(tidy(plan, attempt.zeroed))))))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
 
 
