@@ -314,7 +314,7 @@ def settle(edge: Leaf, g: Tensor | None, create: bool) -> None:
 
 def free(order: Sequence[Edge]) -> None:
     """Let go of the graph. Values that somebody holds are known by now; nothing else has to be computed from it."""
-    spent: dict[Edge, Edge] = {}
+    spent: dict[Edge | None, Edge] = {}
     for e in reversed(order):
         if type(e) is Node:
             if e.spent is None:

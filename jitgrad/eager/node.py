@@ -198,12 +198,12 @@ def _picked(node: Node, k: int) -> Node:
     return n
 
 
-def spend(node: Node, spent: dict[Edge, Edge]) -> None:
+def spend(node: Node, spent: dict[Edge | None, Edge]) -> None:
     """Let go of what the return sweep needed; `spent` has the nodes recorded before it."""
     s = Spent()
     s.kernel, s.outs, s.hooks, s.seq, s.trace = node.kernel, node.outs, node.hooks, node.seq, None
     s.inputs = tuple([x.aval if type(x) is Node else x for x in node.inputs])
-    s.edges = node.edges = tuple([spent.get(e, e) if e is not None else None for e in node.edges])
+    s.edges = node.edges = tuple(map(spent.get, node.edges, node.edges))  # what is not spent stays
     spent[node] = node.spent = s
     if node.buffer is not None:
         node.inputs = ()

@@ -69,7 +69,7 @@ class Region:
             if node not in found:
                 found.add(node)
                 todo += [x for x in node.inputs if type(x) is Node and x.buffer is None and x not in found]
-        self.nodes = sorted(found, key=latest)
+        self.nodes = sorted(found, key=latest) if len(found) > len(tape) else [e for e in reversed(self.order) if type(e) is Node]
         return tape
 
     def _key(self, roots: Sequence[tuple[Edge, Node]], targets: Sequence[Edge] | None, keep: Sequence[Node]) -> Any:
@@ -202,5 +202,7 @@ def reached(roots: Iterable[Edge]) -> list[Edge]:
         e = todo.pop()
         if e not in found:
             found.add(e)
-            todo += [n for n in e.edges if n is not None and n not in found]
+            for n in e.edges:
+                if n is not None and n not in found:
+                    todo.append(n)
     return sorted(found, key=latest, reverse=True)

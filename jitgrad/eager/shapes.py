@@ -199,9 +199,10 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def t(x: Tensor) -> Tensor:
     """The transposed matrix."""
-    if len(x.shape) > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(x.shape)}D")
-    return permuted(x, tuple(reversed(range(len(x.shape)))), "T")
+    rank = len(x._node.aval.shape)
+    if rank > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+    return permuted(x, tuple(reversed(range(rank))), "T")
 
 
 def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:

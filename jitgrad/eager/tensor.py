@@ -196,23 +196,27 @@ class Tensor:
         operation that writes: they may use the old value.
         """
         self._check_writable()
+        value, edge = new._value(), new._gradient_edge() if modes.grad else None
+        self._put(value, edge, new._node.seq if since is None else since)
+        return self
+
+    def _put(self, value: Node, edge: Edge | None, since: int) -> None:
+        """Take over a value and the way of its gradient: `_write` without its check."""
         s, root = self._share(), self
         while root._base is not None:
             root = root._base
-        value, edge = new._value(), new._gradient_edge() if modes.grad else None
         if edge is not None and self._base is not None:
             check_recordable(self)
         path = self._path[len(root._path) :]
         if path:
             edges: tuple[Edge | None, ...] = (root._gradient_edge(), edge) if modes.grad else ()
             edges = edges if any(e is not None for e in edges) else ()
-            value = record(put_kernel(path, root._node.aval, new._node.aval), (root._value(), value), edges)
+            value = record(put_kernel(path, root._node.aval, value.aval), (root._value(), value), edges)
             edge = value if value.edges else None
-        s.put(root._path, value, None if self._quiet else new._node.seq if since is None else since)
+        s.put(root._path, value, None if self._quiet else since)
         root._node, root._seen, value.owner, value.age = value, s.writes, HELD, s.age
         if modes.grad:
             root._edge = edge
-        return self
 
     def _replace(self, new: Tensor) -> None:
         """Be, from now on, on the memory of another tensor (`x.data = new`): the gradient's way stays."""

@@ -19,8 +19,10 @@ from ..creation import tensor
 from ..interop import from_torch, is_torch
 from ..methods import Handle
 from ..modes import enable_grad, no_grad
+from ..op import Op
 from ..run import run
 from ..tensor import Tensor
+from .together import updated
 
 Group = dict[str, Any]
 
@@ -69,6 +71,8 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.step)  # type: ignore[method-assign]
+        if "update" in cls.__dict__ and "stateless" not in cls.__dict__:
+            cls.stateless = Optimizer.stateless  # type: ignore[method-assign]  # that of a base is of another update
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -129,10 +133,14 @@ class Optimizer:
         written: list[Tensor] = []
         with no_grad():
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p._grad is not None:
-                        written += self.update(p, p._grad, group, self.state[p])
-            run([x._value() for x in written])
+                params = [p for p in group["params"] if p._grad is not None]
+                rule = self.stateless(group)
+                if rule is not None and updated(rule[0], params, *rule[1:]):
+                    continue
+                for p in params:
+                    written += self.update(p, p._grad, group, self.state[p])
+            if written:
+                run([x._value() for x in written])
         return loss
 
     step = hooked(step)
@@ -140,6 +148,10 @@ class Optimizer:
     def update(self, p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> list[Tensor]:
         """Record the update of one parameter; all tensors that it wrote."""
         raise NotImplementedError
+
+    def stateless(self, group: Group) -> tuple[Op, tuple[float, ...], dict[str, Any]] | None:
+        """(op, numbers, options) where all that `update` does to a parameter is x <- op(x, g, *numbers, **options)."""
+        return None
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call `hook(optimizer, args, kwargs)` before each step; what it returns replaces (args, kwargs)."""

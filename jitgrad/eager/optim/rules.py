@@ -93,11 +93,19 @@ class SGD(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
+    def stateless(self, group: Group) -> tuple[Op, tuple[float, ...], dict[str, Any]] | None:
+        if group["momentum"]:
+            return None
+        lr, decay = float(group["lr"]), float(group["weight_decay"])
+        return _sgd_op, (lr, decay), {"decays": decay != 0.0, "up": group["maximize"]}
+
     def update(self, p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> list[Tensor]:
+        plain = self.stateless(group)
+        if plain is not None:
+            op, numbers, options = plain
+            return written([p], op(p, g, *numbers, **options))
         lr, decay, m = float(group["lr"]), float(group["weight_decay"]), float(group["momentum"])
         flags = {"decays": decay != 0.0, "up": group["maximize"]}
-        if not m:
-            return written([p], _sgd_op(p, g, lr, decay, **flags))
         first = state.get("momentum_buffer") is None  # PyTorch starts with b = d: no damping in the first step
         (b,) = momentum_of(state, ["momentum_buffer"], p)
         damp = 0.0 if first else float(group["dampening"])
