@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import jitgrad.eager as torch
 from jitgrad.eager import activations, norms
 
-from .math_cases import letters, values
+from .math_cases import OTHER_NAMES, letters, values
 
 FUNCTIONAL = SimpleNamespace(**{**vars(norms), **vars(activations)})
 STEP = 1e-5
@@ -69,10 +70,9 @@ def check_gradients(expression: str, symmetric: bool = False) -> None:
 RELAXED = {"digamma": 1e-8, "polygamma": 1e-6, "celu": 1e-7, "hardsigmoid": 1e-7}  # PyTorch computes these less exactly
 
 
-def check_as_torch(expression: str, dtype: str, named: bool = True) -> None:
+def check_as_torch(expression: str, dtype: str) -> None:
     """Values, dtypes, gradients and the names of the graph."""
-    import torch as peer
-
+    peer = pytest.importorskip("torch")
     arrays = {k: values()[k] for k in letters(expression)}
     env = {k: peer.tensor(v, dtype=getattr(peer, dtype), requires_grad=True) for k, v in arrays.items()}
     wanted = eval(expression, {"t": peer, "f": peer.nn.functional, **env})
@@ -87,5 +87,15 @@ def check_as_torch(expression: str, dtype: str, named: bool = True) -> None:
         ours = torch.autograd.grad(got, list(mine.values()), torch.tensor(w, dtype=got.dtype), materialize_grads=True)
         for k, a, b in zip(arrays, ours, theirs, strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tol, atol=tol, err_msg=f"gradient by {k}")
-    if named:
+    if expression not in OTHER_NAMES:
         assert name == (None if wanted.grad_fn is None else wanted.grad_fn.name())
+
+
+# ---- errors
+
+
+def check_error(expression: str, kind: type[Exception], message: str, **names: Any) -> None:
+    """The expression of `t` (torch) and these names raises an error that says so."""
+    with pytest.raises(kind) as e:
+        eval(expression, {"t": torch, **names})
+    assert message in str(e.value)

@@ -11,6 +11,8 @@ import jitgrad.eager as torch
 from jitgrad.eager.run import settings
 from jitgrad.eager.utils.checkpoint import checkpoint, checkpoint_sequential
 
+from .own_functions import saving
+
 grad = torch.autograd.grad
 
 
@@ -306,20 +308,10 @@ def test_saved_tensors_hooks_and_second_order():
 
 
 def test_hooks_and_functions():
-    class Square(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x**2
-
-        @staticmethod
-        def backward(ctx, g):
-            return 2 * ctx.saved_tensors[0] * g
-
     x = leaf(3.0)
     count, hooks = counting()
     with hooks:
-        y = Square.apply(x)
+        y = saving(lambda x: x**2, lambda g, x: 2 * x * g).apply(x)
     (d,) = grad(y, x, create_graph=True)
     assert count == [1, 1] and d.item() == 6 and grad(d, x)[0].item() == 2
 

@@ -10,6 +10,8 @@ import pytest
 import jitgrad as jg
 import jitgrad.eager as torch
 
+from .own_functions import CustomReLU
+
 TWICE = "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed"
 Function = torch.autograd.Function
 
@@ -31,18 +33,8 @@ class Cube(Function):
         return 3 * ctx.factor * x**2 * g, None
 
 
-class Relu(Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        out = g.clone()
-        out[x < 0] = 0
-        return out
+class Relu(CustomReLU):
+    """Under a name of its own."""
 
 
 def made(backward, forward=lambda ctx, x, n: x * n):

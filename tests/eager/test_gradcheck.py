@@ -4,24 +4,13 @@ import pytest
 
 import jitgrad.eager as torch
 
+from .own_functions import WrongCube, saving
+
 gradcheck, gradgradcheck = torch.autograd.gradcheck, torch.autograd.gradgradcheck
 
 
 def double(*values):
     return torch.tensor(list(values), dtype=torch.float64, requires_grad=True)
-
-
-class Bad(torch.autograd.Function):
-    """x ** 3 with the gradient of x ** 2."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx, g):
-        return 2 * g * ctx.saved_tensors[0]
 
 
 MISMATCH = (
@@ -48,26 +37,17 @@ def test_right_ones():
 
 def test_a_wrong_one():
     x = double(1.0, 2.0)
-    refused(lambda: gradcheck(Bad.apply, (x,)), MISMATCH)
-    refused(lambda: gradcheck(Bad.apply, (x,), fast_mode=True), MISMATCH)
-    assert gradcheck(Bad.apply, (x,), raise_exception=False) is False
+    refused(lambda: gradcheck(WrongCube.apply, (x,)), MISMATCH)
+    refused(lambda: gradcheck(WrongCube.apply, (x,), fast_mode=True), MISMATCH)
+    assert gradcheck(WrongCube.apply, (x,), raise_exception=False) is False
     assert x.tolist() == [1, 2], "the input is put back"
 
 
 def test_a_wrong_second_derivative():
-    class Half(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x**2
-
-        @staticmethod
-        def backward(ctx, g):
-            return 2 * g * ctx.saved_tensors[0].detach()
-
-    assert gradcheck(Half.apply, (double(1.0),))
+    half = saving(lambda x: x**2, lambda g, x: 2 * g * x.detach())
+    assert gradcheck(half.apply, (double(1.0),))
     with pytest.raises(torch.autograd.GradcheckError, match="^Jacobian mismatch for output 0 with respect to input 0"):
-        gradgradcheck(Half.apply, (double(1.0),))
+        gradgradcheck(half.apply, (double(1.0),))
 
 
 def test_single_precision_is_warned_of_and_fails():

@@ -30,6 +30,14 @@ def problem(torch):
 def descend(torch, name, options, steps=6):
     x, y, loss = problem(torch)
     optimizer = getattr(torch.optim, name)([x, y], **options)
+    closure = closed(optimizer, loss)
+    for _ in range(steps):
+        optimizer.step(closure)
+    return [*x.tolist(), *(v for row in y.tolist() for v in row)], optimizer
+
+
+def closed(optimizer, loss):
+    """What a step calls: the loss, with its gradients."""
 
     def closure():
         optimizer.zero_grad()
@@ -37,9 +45,7 @@ def descend(torch, name, options, steps=6):
         value.backward()
         return value
 
-    for _ in range(steps):
-        optimizer.step(closure)
-    return [*x.tolist(), *(v for row in y.tolist() for v in row)], optimizer
+    return closure
 
 
 def words(value):
@@ -125,13 +131,7 @@ def test_training_goes_on_from_a_state(name, options, expected):
     """Three steps, the state into a new optimiser with other options, three more."""
     x, y, loss = problem(jtorch)
     first, second = getattr(jtorch.optim, name)([x, y], **options), getattr(jtorch.optim, name)([x, y], lr=0.9)
-
-    def closure():
-        first.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
+    closure = closed(first, loss)
     for _ in range(3):
         first.step(closure)
     state = first.state_dict()
@@ -164,13 +164,7 @@ def test_the_state_of_a_pytorch_optimizer_is_taken_over(name, options, expected)
         y.copy_(jtorch.from_numpy(before[1].copy()))
     optimizer = getattr(jtorch.optim, name)([x, y])
     optimizer.load_state_dict(theirs.state_dict())
-
-    def closure():
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
+    closure = closed(optimizer, loss)
     for _ in range(3):
         optimizer.step(closure)
     assert [*x.tolist(), *y.reshape(-1).tolist()] == pytest.approx(expected, rel=1e-6)
