@@ -38,6 +38,13 @@ def test_shapes_and_dtypes_are_those_of_numpy(args, n, m):
         assert name == "empty" or np.array_equal(got, wanted)
 
 
+@pytest.mark.parametrize("call", ["empty(n)", "zeros((n, m))"])
+def test_an_array_begins_with_a_line_of_the_cache(call):
+    f = compiled(call)
+    held = [f(n, m) for n in (1, 3, 100, 30_000) for m in range(1, 9)]
+    assert not any(x.ctypes.data % memory.LINE for x in held)
+
+
 def test_too_large():
     with pytest.raises(ValueError, match="array is too big"):
         compiled("empty((n, m))")(1 << 40, 1 << 40)
