@@ -219,10 +219,17 @@ def _number_power(x: Any, exponent: float) -> Any:
     return np.power(x, exponent)
 
 
-def _choose_power(x: Any, z: Any) -> Kernel:
+def _doubled(d: dtypes.dtype) -> dtypes.dtype:
+    """The dtype of double precision for such numbers."""
+    return dtypes.complex128 if d.is_complex else dtypes.float64
+
+
+def _choose_power(x: Any, z: Any, double: bool = False) -> Kernel:
     check_broadcast((x, z))
     to = result_dtype((x, z))
-    if to is dtypes.bool and isinstance(z, Aval):
+    if double:
+        to = _doubled(to)
+    elif to is dtypes.bool and isinstance(z, Aval):
         raise missing("pow", to)
     return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 
@@ -231,41 +238,34 @@ def _choose_number_power(t: Aval, exponent: Any, double: bool = False) -> Kernel
     to = result_dtype((t, type(exponent)))
     if to.rank == dtypes.INTEGER and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    if double:
-        to = dtypes.complex128 if to.is_complex else dtypes.float64
-    return computed(_number_power, "Pow", (t,), to, exponent=exponent)
+    return computed(_number_power, "Pow", (t,), _doubled(to) if double else to, exponent=exponent)
 
 
 power = Op("pow", _choose_power, names=("input", "exponent"))
-number_power = Op("pow", _choose_number_power)
+# By the type of the exponent: 2 and 2.0 are equal, but not what integers to these powers are.
+number_powers = {kind: Op("pow", _choose_number_power) for kind in (int, float)}
 
 
 def pow(input: Any, exponent: Any) -> Any:
     """input ** exponent; a number as exponent is part of the program (x ** 2 is x * x)."""
-    if type(exponent) in (int, float):
-        return number_power(input, exponent=exponent)
+    by_number = number_powers.get(type(exponent))
+    if by_number is not None:
+        return by_number(input, exponent=exponent)
     return power(input, exponent.item() if isinstance(exponent, np.generic) else exponent)
 
 
 def float_power(input: Any, exponent: Any) -> Any:
     """input ** exponent, in double precision."""
-    if type(exponent) in (int, float):
-        return number_power(input, exponent=exponent, double=True)
-    return _float_power(input, exponent)
+    by_number = number_powers.get(type(exponent))
+    return _float_power(input, exponent) if by_number is None else by_number(input, exponent=exponent, double=True)
 
 
-def _choose_float_power(x: Any, z: Any) -> Kernel:
-    check_broadcast((x, z))
-    to = dtypes.complex128 if result_dtype((x, z)).is_complex else dtypes.float64
-    return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
-
-
-_float_power = Op("float_power", _choose_float_power)
+_float_power = Op("float_power", lambda x, z: _choose_power(x, z, double=True))
 
 
 def square(input: Any) -> Any:
     """x * x"""
-    return number_power(input, exponent=2)
+    return number_powers[int](input, exponent=2)
 
 
 # ---- the larger, the smaller
