@@ -7,6 +7,7 @@ so have indices, whose bounds are checked before anything is recorded.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from .op import Op
 from .run import known
 from .shapes import FULL, expand, expanded, viewed
 from .tensor import Tensor, of_buffer
-from .views import _index
+from .views import _index, view_of
 
 Part = Any  # of a key: a number, None, or ("slice", start, stop, step)
 ZERO_DIM = (
@@ -47,11 +48,13 @@ def simple(key: Any, shape: tuple[int, ...]) -> Part | None:
         if not shape:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         return slice_of(key)
-    if not is_number(key):
-        return None
+    return checked_one(int(key), shape) if is_number(key) else None
+
+
+def checked_one(k: int, shape: tuple[int, ...]) -> int:
     if not shape:
         raise IndexError(ZERO_DIM)
-    return checked_number(int(key), 0, shape[0])
+    return checked_number(k, 0, shape[0])
 
 
 def checked_number(k: int, axis: int, n: int) -> int:
@@ -274,12 +277,55 @@ def result_shape(shape: tuple[int, ...], indices: Sequence[Tensor], places: tupl
 # ---- x[key]
 
 
+def fixed(key: Any) -> Any:
+    """The key in a form that can be looked up, if it has Python's numbers and slices only; else None.
+
+    A number stays one; all else is a tuple of its parts, and whether it was one before.
+    """
+    kind = type(key)
+    if kind is int:
+        return key
+    parts = []
+    for k in key if kind is tuple else (key,):
+        if type(k) is slice:
+            k = ("slice", k.start, k.stop, k.step)
+            if not ENDS.issuperset(map(type, k[1:])):
+                return None
+        elif type(k) is not int and k is not None and k is not Ellipsis:
+            return None
+        parts.append(k)
+    return (*parts, kind is tuple)
+
+
+ENDS = {int, type(None)}
+
+
+@functools.lru_cache(maxsize=4096)
+def fixed_view(whole: Aval, key: Any) -> tuple[Kernel, tuple[Aval, ...]]:
+    """The view that a fixed key means."""
+    if type(key) is int:
+        return one_view(whole, checked_one(key, whole.shape))
+    parts = tuple([slice(*k[1:]) if type(k) is tuple else k for k in key[:-1]])
+    one = None if key[-1] else simple(parts[0], whole.shape)
+    if one is not None:
+        return one_view(whole, one)
+    basic = parsed(parts if key[-1] else parts[0], whole.shape)[0]
+    return view_of(whole, _index, named(basic), key=tuple(basic))
+
+
+def one_view(whole: Aval, part: Part) -> tuple[Kernel, tuple[Aval, ...]]:
+    return view_of(whole, _index, "Select" if type(part) is int else "Slice", key=(part,))
+
+
 def get(x: Tensor, key: Any) -> Tensor:
     """x[key]: a view, if the key has no tensors."""
+    plain = fixed(key)
+    if plain is not None:
+        return x._view(*fixed_view(x._node.aval, plain))
     shape = x._node.aval.shape
     one = simple(key, shape)
     if one is not None:
-        return viewed(x, _index, "Select" if type(one) is int else "Slice", key=(one,))
+        return x._view(*one_view(x._node.aval, one))
     basic, tensors = parsed(key, shape)
     if not tensors:
         return basic_view(x, basic)
@@ -308,7 +354,7 @@ def put(x: Tensor, key: Any, value: Any) -> None:
         put_tensors(part, tensors, value, since)
     elif isinstance(value, Tensor):
         value = without_ones(value, len(part.shape))
-        expanded(value, tuple(part.shape))
+        expanded(value._node.aval, tuple(part.shape))  # raises where it does not go
         part.copy_(value)
     else:
         part.fill_(value)

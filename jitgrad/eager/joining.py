@@ -74,10 +74,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     if not xs:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for k, x in enumerate(xs):
-        if not x.shape:
+        if not x._node.aval.shape:
             raise RuntimeError(f"zero-dimensional tensor (at position {k}) cannot be concatenated")
     dim = dim if axis is None else axis
-    full = [x for x in xs if x.shape != (0,)]  # an empty row goes with everything
+    full = [x for x in xs if x._node.aval.shape != (0,)]  # an empty row goes with everything
     if full and len(full) < len(xs) and any(len(x.shape) > 1 for x in full):
         d = result_dtype(tuple(x._node.aval for x in xs))
         return _cat_op(*[x.to(d) for x in full], dim=dim)

@@ -64,7 +64,7 @@ class Op:
                 inputs.append(x)
                 types.append(type(x))
                 edges.append(None)
-        key = (*types, *options.items()) if options else tuple(types)
+        key = (*types, *options, *options.values()) if options else tuple(types)
         k, differentiable, fix, outs = self.known.get(key) or self._choose(key, types, options)
         if fix is not None:
             inputs = [x if f is None else f(x) for x, f in zip(inputs, fix, strict=True)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .kernel import kernel
+from .kernel import Aval, kernel
 from .op import Op
 from .reductions import axis_of
 from .tensor import Tensor
@@ -22,6 +23,7 @@ from .views import (
     _strided,
     _unfold,
     contiguous,
+    view_of,
 )
 
 VIEW = (
@@ -33,8 +35,7 @@ FULL = ("slice", None, None, None)
 
 def viewed(x: Tensor, body: Any, name: str, **options: Any) -> Tensor:
     """A view by one of the bodies; `name` is PyTorch's for the node."""
-    d = x._node.aval.dtype
-    return x._view(kernel(body, name, (d,) if d.is_complex else None, **options))
+    return x._view(*view_of(x._node.aval, body, name, **options))
 
 
 def deep(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -44,13 +45,15 @@ def deep(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
-    found = tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else given
-    return tuple(int(n) for n in found)
+    if len(given) == 1 and type(given[0]) is not int and isinstance(given[0], Sequence):
+        given = given[0]
+    return tuple(map(int, given))
 
 
 # ---- the same numbers in another shape
 
 
+@functools.lru_cache(maxsize=4096)
 def reshaped(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The shape with its -1 found."""
     if shape.count(-1) > 1:
@@ -119,7 +122,7 @@ def reshape_as(x: Tensor, other: Tensor) -> Tensor:
 
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from start_dim to end_dim as one."""
-    shape = tuple(x.shape)
+    shape = x._node.aval.shape
     first, last = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
@@ -149,19 +152,21 @@ def ravel(x: Tensor) -> Tensor:
 
 def unsqueeze(x: Tensor, dim: int) -> Tensor:
     """With an axis of size one more."""
-    at = axis_of(dim, len(x.shape) + 1)
-    shape = list(x.shape)
-    shape.insert(at, 1)
-    return viewed(x, _reshape, "Unsqueeze", shape=deep(x, tuple(shape)))
+    shape = x._node.aval.shape
+    at = axis_of(dim, len(shape) + 1)
+    return viewed(x, _reshape, "Unsqueeze", shape=deep(x, (*shape[:at], 1, *shape[at:])))
 
 
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """Without axes of size one (those in `dim` only)."""
-    rank = len(x.shape)
-    which = range(rank) if dim is None else [axis_of(d, rank) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
-    shape = tuple(n for k, n in enumerate(x.shape) if n != 1 or k not in which)
-    name = "Squeeze" if dim is None else "Squeeze.2" if isinstance(dim, (tuple, list)) else "Squeeze.1"
-    return viewed(x, _reshape, name, shape=deep(x, shape))
+    old = x._node.aval.shape
+    if dim is None:
+        name, which = "Squeeze", range(len(old))
+    elif isinstance(dim, (tuple, list)):
+        name, which = "Squeeze.2", [axis_of(d, len(old)) for d in dim]
+    else:
+        name, which = "Squeeze.1", (axis_of(dim, len(old)),)
+    return viewed(x, _reshape, name, shape=deep(x, tuple([n for k, n in enumerate(old) if n != 1 or k not in which])))
 
 
 # ---- axes in another order
@@ -174,22 +179,26 @@ def permuted(x: Tensor, axes: Sequence[int], name: str) -> Tensor:
 
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """The axes in another order."""
-    rank = len(x.shape)
-    given = sizes(dims)
-    if len(given) != rank:
+    return permuted(x, order_of(sizes(dims), len(x._node.aval.shape)), "Permute")
+
+
+@functools.lru_cache(maxsize=4096)
+def order_of(dims: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The axes counted from the front."""
+    if len(dims) != rank:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "
-            f"dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(given)}"
+            f"dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(dims)}"
         )
-    axes = tuple(axis_of(d, rank) for d in given)
+    axes = tuple(axis_of(d, rank) for d in dims)
     if len(set(axes)) != rank:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return permuted(x, axes, "Permute")
+    return axes
 
 
 def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes swapped."""
-    rank = len(x.shape)
+    rank = len(x._node.aval.shape)
     a, b = axis_of(dim0, rank), axis_of(dim1, rank)
     axes = list(range(rank))
     if rank:
@@ -264,19 +273,21 @@ def reversed_axes(x: Tensor) -> Tensor:
 
 def expand(x: Tensor, *shape: Any) -> Tensor:
     """Axes of size one repeated without memory; -1: as it is."""
-    full = expanded(x, sizes(shape))
-    if x._node.aval.dtype.is_complex and len(full) > len(x.shape):  # NumPy would take the pairs for an axis of the tensor
+    aval = x._node.aval
+    full = expanded(aval, sizes(shape))
+    if aval.dtype.is_complex and len(full) > len(aval.shape):  # NumPy would take the pairs for an axis of the tensor
         x = viewed(x, _reshape, "View", shape=(*(1,) * (len(full) - len(x.shape)), *x.shape, 2))
     return viewed(x, _expand, "Expand", shape=deep(x, full))
 
 
-def expanded(x: Tensor, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a tensor gets, with each -1 found."""
-    have = tuple(x.shape)
+@functools.lru_cache(maxsize=4096)
+def expanded(t: Aval, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a tensor of this type gets, with each -1 found."""
+    have = t.shape
     new = len(wanted) - len(have)
     if new < 0:
         raise RuntimeError(
-            f"expand(torch.{x.dtype.legacy}Tensor{{{list(have)}}}, size={list(wanted)}): the number of sizes provided "
+            f"expand(torch.{t.dtype.legacy}Tensor{{{list(have)}}}, size={list(wanted)}): the number of sizes provided "
             f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     full = []
@@ -312,8 +323,9 @@ def sliced(x: Tensor, axis: int, start: int, stop: int, name: str = "Slice", ste
 
 def narrow(x: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` rows along an axis, from `start` on."""
-    at, first = axis_of(dim, len(x.shape)), int(start)
-    n = x.shape[at]
+    shape = x._node.aval.shape
+    at, first = axis_of(dim, len(shape)), int(start)
+    n = shape[at]
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -n <= first <= n:
@@ -326,11 +338,12 @@ def narrow(x: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 def select(x: Tensor, dim: int, index: int) -> Tensor:
     """One row along an axis; the axis goes."""
-    if not x.shape:
+    shape = x._node.aval.shape
+    if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    at, k = axis_of(dim, len(x.shape)), int(index)
-    if not -x.shape[at] <= k < x.shape[at]:
-        raise IndexError(f"select(): index {k} out of range for tensor of size {list(x.shape)} at dimension {at}")
+    at, k = axis_of(dim, len(shape)), int(index)
+    if not -shape[at] <= k < shape[at]:
+        raise IndexError(f"select(): index {k} out of range for tensor of size {list(shape)} at dimension {at}")
     return viewed(x, _index, "Select", key=(*(FULL,) * at, k))
 
 

@@ -151,15 +151,20 @@ class Tensor:
 
     # ---- views and writing
 
-    def _view(self, k: Kernel) -> Tensor:
-        """A view of this tensor: it sees what is written here, and the other way round."""
-        s = self._share()
-        edge = self._gradient_edge() if modes.grad else None
-        node = record(k, (self._value(),), (edge,) if edge is not None else ())
-        out = Tensor(node, node if node.edges else None)
-        out._storage, out._path, out._seen, out._base = s, (*self._path, k), s.writes, self
+    def _view(self, k: Kernel, outs: tuple[Aval, ...]) -> Tensor:
+        """A view of this tensor: it sees what is written here, and the other way round. outs: the kernel's type of it."""
+        s, edge, path = self._storage or self._share(), None, (*self._path, k)
+        grad = modes.grad
+        if grad:
+            edge = self._gradient_edge() if self._needs or self._base is not None else self._edge
+        if edge is not None:
+            node = record(k, (self._value(),), (edge,), outs)
+        else:
+            node = s.now(path, outs[0]) or part_of(self._value(), k, outs)
+        out = Tensor(node, None if edge is None else node)
+        out._storage, out._path, out._seen, out._base = s, path, s.writes, self
         node.age = s.age
-        if not modes.grad:
+        if not grad:
             out._unrecorded = True
         return out
 
@@ -319,6 +324,16 @@ class Size(tuple):
         for k in self:
             n *= k
         return n
+
+
+def part_of(whole: Node, k: Kernel, outs: tuple[Aval, ...]) -> Node:
+    """A view of a value without a gradient. Of known memory it is known too, if the part lies in a row: so what is computed from
+    one row of the data is the same program for each row."""
+    if whole.buffer is not None and not (whole.aval.dtype.is_complex or outs[0].dtype.is_complex):
+        found = k(whole.buffer)
+        if found.flags.c_contiguous:
+            return leaf(found, outs[0])
+    return record(k, (whole,), (), outs)
 
 
 def _check_grad(x: Tensor, g: Any) -> None:

@@ -54,6 +54,7 @@ def _index(x: Any, key: tuple[Any, ...]) -> Any:
     return x[_parts(key)]
 
 
+@functools.lru_cache(maxsize=4096)
 def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """The key as NumPy takes it; with a `...`, so that a single cell is a view too."""
     parts = tuple(slice(*k[1:]) if isinstance(k, tuple) else k for k in key)
@@ -137,6 +138,13 @@ WRITES: dict[Any, Callable[..., Any]] = {
 }
 
 
+@functools.lru_cache(maxsize=4096)
+def view_of(whole: Aval, body: Any, name: str, **options: Any) -> tuple[Kernel, tuple[Aval, ...]]:
+    """The kernel of a view of this type by one of the bodies, and the type of the view; `name` is PyTorch's for the node."""
+    k = kernel(body, name, (whole.dtype,) if whole.dtype.is_complex else None, **options)
+    return k, k.infer((whole,))
+
+
 def put_kernel(path: Path, whole: Aval, part: Aval) -> Kernel:
     """(the whole, its new part) -> the new whole"""
     if any(k.body is _expand for k in path):  # but no cell is there twice: this was checked
@@ -159,6 +167,7 @@ def _put(base: Any, value: Any, path: Path) -> Any:
 # ---- where the cells lie
 
 
+@functools.lru_cache(maxsize=4096)
 def _layout_reshape(at: Layout, shape: tuple[int, ...]) -> Layout | None:
     """The strides of a reshaped array, None if it takes a copy.
 

@@ -54,6 +54,40 @@ def test_a_loop_is_one_structure_whatever_the_sizes_and_numbers(entries):
     assert entry.seen == 6 and entry.changing and len(entry.function.programs) == 1
 
 
+@pytest.mark.parametrize("take", [lambda x, k: x[k], lambda x, k: x[k : k + 2], lambda x, k: x[k, 1:], lambda x, k: x[k][None]])
+def test_a_loop_over_rows_of_data_is_one_structure(entries, take):
+    values = np.random.default_rng(0).normal(size=(5, 3))
+    for data in (torch.tensor(values), torch.from_numpy(values)):
+        entries.clear()
+        for k in range(3):
+            assert torch.sin(take(data, k) * 2.0).sum().item() == pytest.approx(np.sin(take(values, k) * 2.0).sum())
+        assert len(entries) == 1
+
+
+def test_parts_of_known_values_share_memory_and_see_writes():
+    x = torch.tensor(np.arange(6.0).reshape(2, 3))
+    row, column = x[1], x[:, 1]
+    assert row._node.buffer is not None and np.shares_memory(row._node.buffer, x._node.buffer)
+    assert column._node.buffer is None, "that would have to be copied"
+    x.mul_(10.0)
+    row[0] = 7.0
+    assert row.tolist() == [7.0, 40.0, 50.0] and x.tolist() == [[0.0, 10.0, 20.0], [7.0, 40.0, 50.0]]
+    assert column.tolist() == [10.0, 40.0]
+
+
+def test_of_memory_that_is_numpys_only_the_part_is_copied():
+    shared = np.zeros((4, 3))
+    row = torch.from_numpy(shared)[2]
+    assert row._node.buffer.shape == (3,)
+    shared[2] = 5.0
+    assert row.tolist() == [5.0] * 3
+
+
+def test_the_type_of_an_exponent_counts():
+    x = torch.tensor([2])
+    assert [(x**2).dtype, (x**2.0).dtype, torch.float_power(x, 2).dtype] == [torch.int64, torch.float32, torch.float64]
+
+
 def test_floats_are_literals_until_they_change(entries, monkeypatch):
     monkeypatch.setattr(settings, "compile_after", 0)
     x = torch.tensor([1.0, 2.0, 3.0])
