@@ -46,7 +46,7 @@ def deep(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
 def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
     if len(given) == 1 and type(given[0]) is not int and isinstance(given[0], Sequence):
-        given = given[0]
+        given = tuple(given[0])
     return tuple(map(int, given))
 
 
@@ -160,6 +160,7 @@ def unsqueeze(x: Tensor, dim: int) -> Tensor:
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """Without axes of size one (those in `dim` only)."""
     old = x._node.aval.shape
+    which: Sequence[int]
     if dim is None:
         name, which = "Squeeze", range(len(old))
     elif isinstance(dim, (tuple, list)):
