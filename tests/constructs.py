@@ -8,7 +8,7 @@ and carry at once, sizes that change from trip to trip.
 from __future__ import annotations
 
 from jitgrad.ir.build import Value, size, value
-from jitgrad.ops.array import zeros_like
+from jitgrad.ops.array import iota, zeros_like
 from jitgrad.ops.cond import cond
 from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.linalg import matmul
@@ -261,6 +261,28 @@ def for_with_break(x):
         return and_(lt(i, size(N)), lt(s, 1.5))
 
     return while_(test, lambda i, s: (i + 1, s + sin(s * get(x, i)) + 0.3), value(0), value(0.2))[1]
+
+
+@program(VECTOR)
+def ahead_of_a_counter(x):
+    """s += sin(s a[k + 1]); a[k] = 2 s; k += 1: the cell that is read is overwritten by the next iteration"""
+
+    def step(i, k, s, a):
+        return k + 1, s + sin(get(a, k + 1) * s), put(a, s * 2.0, k)
+
+    _, s, a = loop(value(0), size(N - 1), step, value(0), value(0.3), x * 1.0, hints=("i", "k", "s", "a"))
+    return s + whole(a * a)
+
+
+@program(MATRIX)
+def table_that_is_written(x):
+    """s += sum(x[p, i]) s; p[i] = n - 1 - i: what is carried and written is an index"""
+
+    def step(i, s, p):
+        return s + whole(get(x, p, i, spec="ai")) * s * 0.1, put(p, size(N - 1) - i, i)
+
+    s, p = loop(value(0), size(N), step, value(0.3), iota(N), hints=("i", "s", "p"))
+    return s + whole(get(x, p, value(0), spec="ai"))
 
 
 @program(VECTOR)

@@ -8,11 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .dims import Dim, DimLike, combine, low, symbols
+from .dims import Dim, DimLike, Sym, combine, low, of_symbol, symbols
 
 Ranges = Mapping[Any, tuple[DimLike, DimLike]]
 
 DEPTH = 12
+LOWEST = -(1 << 62)
+
+
+def unknown() -> DimLike:
+    """An integer of which nothing is known."""
+    return of_symbol(Sym("any", LOWEST))
+
+
+def ranged(ranges: dict[Any, tuple[DimLike, DimLike]], lo: DimLike, hi: DimLike) -> DimLike:
+    """An integer of which only the range is known, which is noted in `ranges`."""
+    s = Sym("k", LOWEST)
+    ranges[s] = (lo, hi)
+    return of_symbol(s)
 
 
 def at_least(d: DimLike, ranges: Ranges, depth: int = 0) -> int | None:

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.build import Value, replay, trace
-from ..ir.core import Atom, Fn, Let, Var, atom_of, swap_type
-from ..ir.dims import Sym, combine, of_symbol
+from ..ir.core import Atom, Fn, Let, Var, swap_type
+from ..ir.dims import of_symbol
 from ..ir.walk import uses
 from ..ops.loop import Loop
-from .depend import Around, Look, Ranges, apart, is_integer, unknown
+from .depend import Around, Look, another, apart, behind
 
 MANY = 16  # arrays: a loop with more of them is not vectorised
 
@@ -82,24 +82,15 @@ def _views_meet(one: Loop, two: Loop, roots: Mapping[Var, Var]) -> bool:
 def _in_turn(s: Shared, one: Loop, two: Loop, a: Let, b: Let, reverse: bool, around: Around) -> bool:
     """Is what the first does in a later iteration apart from what the second does in this one?"""
     now, then = around.within(b)[0], around.within(a)[0]
-    lo, hi = now.ranges[two.index]
-    later = Sym("later", -(1 << 62))
-    here = of_symbol(two.index)
-    ranges: Ranges = {**now.ranges, later: (lo, here) if reverse else (combine(here, 1, 1), hi)}
+    later, ranges = behind(two.index, now, reverse)
     mine, his = Look({s.inner(0, one)}, ranges), Look({s.inner(1, two)}, ranges)
-    mine.statements(one.body.lets, {**then.names, **_unknown(one), one.index: atom_of(of_symbol(later))})
-    his.statements(two.body.lets, {**now.names, **_unknown(two)})
+    mine.statements(one.body.lets, another(one.body, one.index, then, later))
+    his.statements(two.body.lets, another(two.body, two.index, now, of_symbol(two.index)))
     written = {x.kind for x in (*mine.found, *his.found)} != {"get"}
     left = [(k, v, look) for k, v, look in ((0, one, mine), (1, two, his)) if s.carry[k] is not None]
     if not all(v.nexts[s.carry[k]] in look.arrays for k, v, look in left):  # type: ignore[index,operator]
         return False  # it is not that array that is handed on
     return not written or all(apart(x, y, ranges) for x in mine.found for y in his.found)
-
-
-def _unknown(view: Loop) -> dict[Var, Atom]:
-    """What is computed, or carried, is another number in each iteration."""
-    made = [*[o for let in view.body.lets for o in let.outs], *view.carries]
-    return {v: atom_of(unknown()) for v in made if is_integer(v)}
 
 
 def _joint(a: Let, b: Let, one: Loop, two: Loop, shared: Sequence[Shared], reverse: bool) -> Let:

@@ -33,7 +33,7 @@ from .activity import carried
 from .ad import Back, Take, Tangent, tangent_or_zero
 from .decisions import Kept, inside, note
 from .joint import Joint, make_joint
-from .keep import LOOP, REDO, known
+from .keep import LOOP, REDO, within
 from .loop import SPARE, pull_view
 from .remember import emitter
 
@@ -167,7 +167,7 @@ def pull_binomial(view: Loop, want: Sequence[bool]) -> tuple[Sequence[Value], Ba
     consts = [k for k in range(len(view.consts)) if want[2 + c + k]]
     active = [False, *carries, *want[2 + c :]]
     gathered = [1 + c + k for k in consts]
-    joint, inner = inside(lambda: make_joint(view.body, active, state, (), gathered, partial(known, LOOP, view)))
+    joint, inner = inside(lambda: make_joint(view.body, active, state, (), gathered, partial(within, LOOP, view)))
     stack = Stack(view, max(1, view.policy[1]))  # type: ignore[index]
     note(f"for {view.index.hint}", "binomial", stack.decided(), inner)
     first = stack.descend(size(combine(n, 1, -1)), stack.empty())

@@ -20,7 +20,6 @@ from ..ir.build import Value, again, size, value
 from ..ir.core import Atom, Fn, Let, Type, Var, swap_type, type_vars, zero_of
 from ..ir.walk import definitions
 from ..ops.cond import Cond, cond
-from .access import root_of
 from .activity import active_results
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_zero
 from .cut import INFINITE
@@ -28,6 +27,7 @@ from .decisions import Decision, Kept, inside, note, reason
 from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
 from .keep import cut_out, write_checks
 from .remember import Question, Split, cheapest, emitter, small, split
+from .versions import root_of
 
 
 def _sides(let: Let, ins: Sequence[Value], extra: Sequence[Any]) -> list[tuple[Fn, Sequence[Value], Sequence[Any]]]:

@@ -1,28 +1,93 @@
-"""What the iterations of a loop do to each other: which cells each touches, and whether they may run in any order.
+"""Which cells statements touch, and what follows from that: the one analysis of it, for return sweeps and for passes.
 
-An access is a cell that is read, written, or added to; a cell is a tuple of dims in the terms of the outermost scope. Two
-iterations are free of each other if whatever cell both touch they only read, or only add to. What is computed from data is
-a symbol of its own in each iteration, so nothing is proven about it. A scalar that is carried must only accumulate. (The
-order of a sum is free: that it is reassociated is part of the promise of sums.)
+An *access* is a set of cells of an array, and what is done to each: it is read ("get"), overwritten ("put") or added to ("add").
+
+    { c(k) : lo <= k < hi }         c: an affine form for each axis
+
+The forms are in the terms of the outermost scope that is known (`Around`): sizes, and the indices of the loops around. What
+runs within a statement (an inner index, an axis that is taken whole, a slice) is a symbol k of its own with a range, what is
+computed from data is a symbol of which nothing is known. `Look` collects the accesses of statements, whatever the array is
+called on the way. Let A(i) be those of iteration i of a loop; in A(i') of another one all that an iteration makes, and what the
+loop carries, are symbols of their own, since about numbers of two iterations nothing is known but their ranges.
+
+    x and y are apart       if no cell is in both, or both only read, or both only add: it does not matter which comes first.
+                            (Sums may be reassociated: that is part of the promise of sums.) No cell is in both if on one axis
+                            the forms differ by 1 or more, whatever the symbols are (`ir/affine.py`).
+    any order               if x and y are apart for all x in A(i), y in A(i') with i < i', and scalars only accumulate
+                            (`sums.py`): then the iterations may run in any order
+    an access is final      if it is apart from all that its iteration writes behind it, and from all that later ones write:
+                            the loop leaves the cells as they are now (`final.py`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir.affine import differ
+from ..ir.affine import differ, ranged, unknown
 from ..ir.core import Atom, Fn, Let, Var, atom_of, dim_of, swap_dim
-from ..ir.dims import DimLike, Sym, combine, of_symbol
-from ..ir.walk import effectful, uses
+from ..ir.dims import DimLike, combine, of_symbol
+from ..ir.walk import effectful
 from ..ops.cond import Cond
 from ..ops.index import axes_of
 from ..ops.loop import Loop
 from ..ops.while_ import While
+from .sums import accumulates
 
 Cell = tuple[DimLike, ...]
 Ranges = dict[Any, tuple[DimLike, DimLike]]
+Env = dict[Var, Any]  # integers, in terms of those outside
+Pairs = Sequence[tuple[Var, Atom]]
+
+
+# ---- where statements stand
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body of a construct. `state` and `consts`: its parameters, and what they are where it begins; `gives`: what the
+    construct makes of its results (of a loop: if it is what the carry has become). `bounds`: of the index of a loop."""
+
+    fn: Fn
+    state: Pairs = ()
+    consts: Pairs = ()
+    gives: Sequence[tuple[Var, Atom, Var | None]] = ()
+    index: Var | None = None
+    bounds: tuple[Any, Any] = (0, 0)
+
+
+def bodies(let: Let) -> list[Body]:
+    rule = _BODIES.get(let.op.name)
+    return rule(let) if rule else [Body(fn) for fn in let.fns]
+
+
+def _bodies_of_loop(let: Let) -> list[Body]:
+    view = Loop.of(let)
+    state, consts = _pairs(view.carries, view.init), _pairs(view.inner, view.consts)
+    return [Body(view.body, state, consts, _next(let, view), view.index, (view.lo, view.hi))]
+
+
+def _bodies_of_while(let: Let) -> list[Body]:
+    view, c = While.of(let), While.of(let).count
+    sides = ((view.test, ()), (view.body, _next(let, view)))
+    return [Body(fn, _pairs(fn.params[:c], view.init), _pairs(fn.params[c:], view.consts), gives) for fn, gives in sides]
+
+
+def _next(let: Let, view: Loop | While) -> list[tuple[Var, Atom, Var | None]]:
+    return list(zip(let.outs[: view.count], view.nexts, view.carries, strict=True))
+
+
+def _bodies_of_cond(let: Let) -> list[Body]:
+    gives = lambda fn: [(o, r, None) for o, r in zip(let.outs, fn.results, strict=True)]
+    return [Body(fn, (), _pairs(fn.params, args), gives(fn)) for fn, args in Cond.of(let).branches]
+
+
+def _pairs(params: Sequence[Var], args: Sequence[Atom]) -> Pairs:
+    return list(zip(params, args, strict=True))
+
+
+_BODIES: dict[str, Callable[[Let], list[Body]]] = {"loop": _bodies_of_loop, "while": _bodies_of_while, "cond": _bodies_of_cond}
 
 
 @dataclass(frozen=True)
@@ -37,24 +102,40 @@ class Around:
 
     def within(self, let: Let) -> list[Around]:
         """The same within each body of a statement."""
-        if let.op.name == "loop":
-            view = Loop.of(let)
-            ranges = {**self.ranges, view.index: (self.dim(view.lo), self.dim(view.hi))}
-            return [Around(self.constants(view.inner, view.consts), ranges)]
-        if let.op.name == "while":
-            again = While.of(let)
-            return [Around(self.constants(fn.params[again.count :], again.consts), self.ranges) for fn in let.fns]
-        if let.op.name == "cond":
-            return [Around(self.constants(fn.params, args), self.ranges) for fn, args in Cond.of(let).branches]
-        return [self for _ in let.fns]
+        return [self.inside(body.consts, body.index, body.bounds) for body in bodies(let)]
 
-    def constants(self, params: Sequence[Var], args: Sequence[Atom]) -> dict[Var, Atom]:
-        pairs = zip(params, args, strict=True)
-        return {**self.names, **{p: atom_of(self.dim(a)) for p, a in pairs if is_integer(p)}}
+    def inside(self, consts: Pairs, index: Var | None = None, bounds: tuple[Any, Any] = (0, 0)) -> Around:
+        ranges = {} if index is None else {index: (self.dim(bounds[0]), self.dim(bounds[1]))}
+        return Around({**self.names, **integers(consts, self.names)}, {**self.ranges, **ranges})
 
 
 def is_integer(v: Var) -> bool:
     return v.type.dtype == "i64" and not v.type.shape
+
+
+def integers(pairs: Pairs, env: Mapping[Var, Atom]) -> Env:
+    """What the integers among the parameters are outside."""
+    return {p: atom_of(swap_dim(dim_of(a), env)) for p, a in pairs if is_integer(p)}
+
+
+def anything(fn: Fn) -> Env:
+    """The integers that a body has: nothing is known about them."""
+    every = (*fn.params, *[o for let in fn.lets for o in let.outs])
+    return {v: atom_of(unknown()) for v in every if is_integer(v)}
+
+
+def behind(index: Var, around: Around, reverse: bool = False) -> tuple[DimLike, Ranges]:
+    """The index of any iteration that comes after that of `index`, and all ranges."""
+    (lo, hi), here, ranges = around.ranges[index], of_symbol(index), dict(around.ranges)
+    return ranged(ranges, *((lo, here) if reverse else (combine(here, 1, 1), hi))), ranges
+
+
+def another(body: Fn, index: Var, around: Around, at: DimLike) -> Env:
+    """The integers of the iteration `at`, which are not those of the iteration `index`."""
+    return {**anything(body), **around.names, index: atom_of(at)}
+
+
+# ---- what statements touch
 
 
 @dataclass(frozen=True)
@@ -71,12 +152,10 @@ class Look:
     ranges: Ranges
     found: list[Access] = field(default_factory=list)
 
-    def statements(self, lets: Sequence[Let], env: dict[Var, Any]) -> None:
-        """`env`: integers in terms of those outside."""
+    def statements(self, lets: Sequence[Let], env: Mapping[Var, Any]) -> None:
         for let in lets:
-            touched = [k for k, a in enumerate(let.args) if isinstance(a, Var) and a in self.arrays]
-            if touched:
-                _LOOK.get(let.op.name, _any)(self, let, touched, env)
+            if any(isinstance(a, Var) and a in self.arrays for a in let.args):
+                _LOOK.get(let.op.name, _any)(self, let, env)
 
     def cell(self, let: Let, first: int, env: Mapping[Var, Any]) -> Cell:
         """The cell of a get or put whose index starts at argument `first`."""
@@ -95,75 +174,44 @@ class Look:
         return tuple(out)
 
     def symbol(self, lo: DimLike, hi: DimLike) -> DimLike:
-        s = Sym("k", -(1 << 62))
-        self.ranges[s] = (lo, hi)
-        return of_symbol(s)
+        return ranged(self.ranges, lo, hi)
 
 
-def unknown() -> DimLike:
-    """An integer of which nothing is known."""
-    return of_symbol(Sym("any", -(1 << 62)))
-
-
-def _get(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
-    f.found.append(Access("get", f.cell(let, 1, env)))
-
-
-def _put(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
-    if touched != [0]:
-        return _any(f, let, touched, env)
-    f.found.append(Access("put" if let.op.name == "put" else "add", f.cell(let, 2, env)))
-    f.arrays.add(let.outs[0])
-
-
-def _any(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
+def _any(f: Look, let: Let, env: Mapping[Var, Any]) -> None:
     """It may read every cell."""
     f.found.append(Access("get", None))
 
 
-def _loop(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
-    view = Loop.of(let)
-    index = f.symbol(swap_dim(dim_of(view.lo), env), swap_dim(dim_of(view.hi), env))
-    inner = {view.index: atom_of(index), **_integers(view.inner, view.consts, env)}
-    _body(f, view.body, [view.body.params[k - 1] for k in touched], inner)
-    _handed_on(f, let, [(k - 2, view.nexts[k - 2]) for k in touched if 0 <= k - 2 < view.count])
+def _cells(kind: str, first: int) -> Callable[[Look, Let, Mapping[Var, Any]], None]:
+    """A statement with an index, which begins at argument `first`."""
+
+    def rule(f: Look, let: Let, env: Mapping[Var, Any]) -> None:
+        if any(isinstance(a, Var) and a in f.arrays for a in let.args[1:]):  # put into another array, or an index
+            _any(f, let, env)
+        if let.args[0] in f.arrays:
+            f.found.append(Access(kind, f.cell(let, first, env)))
+            if kind != "get":
+                f.arrays.add(let.outs[0])
+
+    return rule
 
 
-def _while(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
-    view = While.of(let)
-    for fn in (view.test, view.body):
-        inner = _integers(fn.params[view.count :], view.consts, env)
-        _body(f, fn, [fn.params[k] for k in touched], inner)
-    _handed_on(f, let, [(k, view.nexts[k]) for k in touched if k < view.count])
-
-
-def _handed_on(f: Look, let: Let, nexts: Sequence[tuple[int, Atom]]) -> None:
+def _construct(f: Look, let: Let, env: Mapping[Var, Any]) -> None:
     """What a loop leaves of an array is that array only if every iteration hands it on: else it is computed anew."""
-    f.arrays |= {let.outs[k] for k, r in nexts if r in f.arrays}
+    for body in bodies(let):
+        f.arrays |= {p for p, a in (*body.state, *body.consts) if isinstance(a, Var) and a in f.arrays}
+        inner = {**anything(body.fn), **integers(body.consts, env)}
+        if body.index is not None:
+            lo, hi = (swap_dim(dim_of(a), env) for a in body.bounds)
+            inner[body.index] = atom_of(f.symbol(lo, hi))
+        f.statements(body.fn.lets, inner)
+        f.arrays |= {o for o, r, p in body.gives if r in f.arrays and (p is None or p in f.arrays)}
 
 
-def _cond(f: Look, let: Let, touched: list[int], env: dict[Var, Any]) -> None:
-    at = 1
-    for fn, args in Cond.of(let).branches:
-        _body(f, fn, [fn.params[k - at] for k in touched if at <= k < at + len(args)], _integers(fn.params, args, env))
-        f.arrays |= {o for o, r in zip(let.outs, fn.results, strict=True) if r in f.arrays}
-        at += len(args)
-
-
-def _body(f: Look, fn: Fn, mine: Sequence[Var], env: dict[Var, Any]) -> None:
-    f.arrays |= set(mine)
-    for v in (*fn.params, *[o for let in fn.lets for o in let.outs]):
-        if is_integer(v) and v not in env:
-            env[v] = atom_of(unknown())
-    f.statements(fn.lets, env)
-
-
-def _integers(params: Sequence[Var], args: Sequence[Atom], env: Mapping[Var, Any]) -> dict[Var, Any]:
-    pairs = zip(params, args, strict=True)
-    return {p: atom_of(swap_dim(dim_of(a), env)) for p, a in pairs if is_integer(p)}
-
-
-_LOOK = {"get": _get, "put": _put, "add_at": _put, "loop": _loop, "while": _while, "cond": _cond}
+_LOOK = {
+    "get": _cells("get", 1), "put": _cells("put", 2), "add_at": _cells("add", 2),
+    "loop": _construct, "while": _construct, "cond": _construct,
+}  # fmt: skip
 
 
 # ---- the questions
@@ -185,79 +233,10 @@ def any_order(view: Loop, around: Around) -> bool:
 
 
 def _free_array(view: Loop, p: Var, r: Atom, around: Around) -> bool:
-    later = Sym("later", -(1 << 62))
-    lo, hi = around.ranges[view.index]
-    ranges: Ranges = {**around.ranges, later: (combine(of_symbol(view.index), 1, 1), hi)}
+    later, ranges = behind(view.index, around)
     now, then = Look({p}, ranges), Look({p}, ranges)
-    now.statements(view.body.lets, dict(around.names))
-    others = {o: atom_of(unknown()) for let in view.body.lets for o in let.outs if is_integer(o)}
-    carried = {c: atom_of(unknown()) for c in view.carries if is_integer(c)}
-    then.statements(view.body.lets, {**around.names, **others, **carried, view.index: atom_of(of_symbol(later))})
+    now.statements(view.body.lets, around.names)
     if r not in now.arrays or sum(x in now.arrays for x in view.body.results if isinstance(x, Var)) != 1:
         return False
+    then.statements(view.body.lets, another(view.body, view.index, around, later))
     return all(apart(x, y, ranges) for x in now.found for y in then.found)
-
-
-CHAINS = {"add": (0, 1), "sub": (0,), "maximum": (0, 1), "minimum": (0, 1)}  # through which arguments a sum runs
-FAMILY = {"add": "+", "sub": "+", "maximum": "max", "minimum": "min"}
-
-
-def accumulates(fn: Fn, p: Atom, r: Atom, how: str | None = None) -> bool:
-    """Does `p` become `r` by sums alone (or by maxima alone), seen by nobody else on the way?"""
-    return _sum_of(fn, p, r, how) is not None
-
-
-def _sum_of(fn: Fn, p: Atom, r: Atom, how: str | None) -> str | None:
-    """The kind of the accumulation; "" where nothing is added, None where it is none."""
-    v, kind = p, how or ""
-    while v is not r:
-        users = [(let, k) for let in fn.lets for k, a in enumerate(let.args) if v in _mentioned(a)]
-        if len({id(let) for let, _ in users}) != 1 or any(v in _mentioned(x) for x in fn.results):
-            return None
-        let, k = users[0]
-        if len(users) > 1 and let.op.name != "cond":
-            return None
-        step = _step(let, k, kind or None)
-        if step is None:
-            return None
-        v, mine = step
-        kind = kind or mine
-    seen = any(v in uses(let) for let in fn.lets)  # the sum so far, in whatever order it comes about
-    return kind if not seen and sum(v in _mentioned(x) for x in fn.results) == 1 else None
-
-
-def _mentioned(a: Atom) -> set[Any]:
-    from_size = {s for s in getattr(getattr(a, "dim", None), "terms", ())}
-    return {a} | from_size if isinstance(a, Var) or from_size else set()
-
-
-def _step(let: Let, k: int, how: str | None) -> tuple[Var, str] | None:
-    """What the sum is called after this statement, and its kind."""
-    name = let.op.name
-    if name in CHAINS:
-        fits = k in CHAINS[name] and (how is None or how == FAMILY[name])
-        return (let.outs[0], FAMILY[name]) if fits else None
-    if name == "loop":
-        view = Loop.of(let)
-        if not 2 <= k < 2 + view.count:
-            return None
-        kind = _sum_of(view.body, view.carries[k - 2], view.nexts[k - 2], how)
-        return None if kind is None else (let.outs[k - 2], kind)
-    if name == "cond" and k:
-        return _branches(let, k, how)
-    return None
-
-
-def _branches(let: Let, k: int, how: str | None) -> tuple[Var, str] | None:
-    """Both branches accumulate into the same result."""
-    taken = [[p for p, a in zip(fn.params, args, strict=True) if a == let.args[k]] for fn, args in Cond.of(let).branches]
-    if any(len(ps) != 1 for ps in taken):
-        return None
-    sides = [p for (p,) in taken]
-    for j, o in enumerate(let.outs):
-        kind: str | None = how or ""
-        for fn, p in zip(let.fns, sides, strict=True):
-            kind = None if kind is None else _sum_of(fn, p, fn.results[j], kind or None)
-        if kind is not None:
-            return o, kind
-    return None

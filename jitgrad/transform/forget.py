@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ir.build import Value, again, replay, trace
-from ..ir.core import Fn, Let, Var, atom_of
-from ..ir.dims import Sym, combine, of_symbol
+from ..ir.core import Fn, Let, Var
 from ..ir.walk import result_vars, uses
 from ..ops.loop import Loop
-from .depend import Around, Look, Ranges, apart, is_integer, unknown
+from .depend import Around, Look, another, apart, behind
 
 NOWHERE = Around()
 
@@ -45,11 +44,7 @@ def _forgetful(let: Let, live: set[Var], around: Around) -> Let:
 def _writes(view: Loop, k: int, around: Around) -> list[Let] | None:
     """The statements that write the array, if no read, in this iteration or another, could see what they write."""
     p = view.carries[k]
-    later = Sym("later", -(1 << 62))
-    lo, hi = around.ranges[view.index]
-    ranges: Ranges = {**around.ranges, later: (combine(of_symbol(view.index), 1, 1), hi)}
-    others = {o: atom_of(unknown()) for let in view.body.lets for o in let.outs if is_integer(o)}
-    others.update({c: atom_of(unknown()) for c in view.carries if is_integer(c)})
+    later, ranges = behind(view.index, around)
     now, then = Look({p}, ranges), Look({p}, ranges)
     writes: list[Let] = []
     for let in view.body.lets:
@@ -58,8 +53,8 @@ def _writes(view: Loop, k: int, around: Around) -> list[Let] | None:
             writes.append(let)
         elif any(a is not p for a in used):
             return None
-        now.statements([let], dict(around.names))
-    then.statements(view.body.lets, {**around.names, **others, view.index: atom_of(of_symbol(later))})
+        now.statements([let], around.names)
+    then.statements(view.body.lets, another(view.body, view.index, around, later))
     results = [r for r in view.body.results if isinstance(r, Var) and r in now.arrays]
     if not writes or results != [view.nexts[k]] or view.nexts[k] not in {let.outs[0] for let in writes}:
         return None

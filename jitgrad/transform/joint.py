@@ -26,10 +26,10 @@ from ..ir.core import I64, Atom, Fn, Let, Type, Var
 from ..ir.dims import of_symbol
 from ..ir.walk import definitions
 from ..ops.index import get, put
-from .access import Chain, chain_of
 from .ad import sweep, tangent_or_zero
 from .remember import Restored
 from .simplify import simplify
+from .versions import Chain, chain_of
 
 Assuming = Callable[[Sequence[Value]], AbstractContextManager[None]]  # what the body may assume of its parameters
 

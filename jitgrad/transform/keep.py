@@ -20,12 +20,14 @@ from ..ir.walk import effectful, widen
 from ..ops.index import get, put
 from ..ops.loop import Loop, Ragged, loop
 from ..ops.while_ import While
-from .access import Finals, assuming, chain_of, facts, integers
 from .ad import Tangent, push_fn, suggest
 from .cut import INFINITE
 from .decisions import Kept, reason
+from .depend import Around
+from .final import Finals, assuming, known
 from .joint import Joint, make_joint, put_back, undoable
 from .remember import Question, Split, cheapest, dependents, emitter, split
+from .versions import chain_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ REDO = ("redo",)
 LOOP, WHILE = Kind(Loop, 2, 1, 0), Kind(While, 0, 0, 1)
 
 
-def known(kind: Kind, view: Any, ins: Sequence[Value]) -> AbstractContextManager[None]:
-    """What the body may assume of its constants and its index (`ins`: its parameters, as the joint program calls them)."""
-    consts = [v.atom for v in ins[kind.params + view.count :]]
-    names = integers(consts, [v.atom for v in view.consts])  # type: ignore[arg-type]
-    if kind is WHILE:
-        return assuming(names, {})
-    return assuming(names, {ins[0].atom: (facts().resolved(view.lo.atom), facts().resolved(view.hi.atom))})
+def around(kind: Kind, view: Any, params: Sequence[Any]) -> Around:
+    """What is known of the constants and the index within the body, whose parameters are called so."""
+    consts = list(zip(params[kind.params + view.count :], [v.atom for v in view.consts], strict=True))
+    return known().inside(consts, params[0], (view.lo.atom, view.hi.atom)) if kind is LOOP else known().inside(consts)
+
+
+def within(kind: Kind, view: Any, ins: Sequence[Value]) -> AbstractContextManager[None]:
+    """`ins`: the parameters of the body, as the joint program calls them."""
+    return assuming(around(kind, view, [v.atom for v in ins]))
 
 
 def bind_step(
@@ -83,7 +87,7 @@ def kept(kind: Kind, view: Any, joint: Joint) -> Keeper:
     best = cheapest(split(places.question(joint.new_bars), list(finals.values())))
     if best.cost:
         c, p = view.count, kind.params
-        more = undoable(joint, joint.primal[p : p + c], range(c), partial(known, kind, view))
+        more = undoable(joint, joint.primal[p : p + c], range(c), partial(within, kind, view))
         if more.restored:
             more_places = Places(kind, view, more)
             more_finals = more_places.finals()
@@ -103,7 +107,7 @@ def undone(kind: Kind, view: Any, at: Sequence[int]) -> Keeper | None:
     if kind is LOOP and view.policy:
         return None  # the old cells of all iterations are what its policy is to spare
     nothing = make_joint(view.body, [False] * len(view.body.params), (), (), ())
-    joint = undoable(nothing, nothing.primal[p : p + c], range(c), partial(known, kind, view))
+    joint = undoable(nothing, nothing.primal[p : p + c], range(c), partial(within, kind, view))
     wanted = [r for r in joint.restored if r.result in at]
     if len(wanted) < len(at):
         return None
@@ -177,12 +181,11 @@ class Places:
         found: dict[int, Finals] = {}
         if self.kind is WHILE:
             return found
-        names = integers(self.consts, [v.atom for v in self.view.consts])
-        lo, hi = (facts().resolved(x.atom) for x in (self.view.lo, self.view.hi))
+        here = around(self.kind, self.view, self.joint.primal)
         for k, p in enumerate(self.carries):
             chain = chain_of(self.joint.fn, p, self.joint.primal_results[k]) if p.type.shape else None
             if chain is not None:
-                found[k] = Finals(self.joint.fn, chain, self.head[0], lo, hi, self.view.reverse, names)
+                found[k] = Finals(self.joint.fn, chain, self.head[0], self.view.reverse, here)
         return found
 
     def stored(self, t: Type) -> Type | None:
@@ -381,4 +384,4 @@ def _row(rows: Value, k: Value, hint: str) -> Value:
     return get(rows, k, spec="i" + ":" * (rows.rank - 1), hint=hint)
 
 
-__all__ = ["LOOP", "WHILE", "Keeper", "Kind", "bind_step", "kept", "known", "put_back", "undone"]
+__all__ = ["LOOP", "WHILE", "Keeper", "Kind", "bind_step", "kept", "put_back", "undone", "within"]

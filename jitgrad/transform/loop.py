@@ -25,7 +25,7 @@ from .activity import carried
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, tangent_or_zero
 from .decisions import inside, note
 from .joint import UNDO, Restore, make_joint, put_back
-from .keep import LOOP, WHILE, Kind, bind_step, kept, known, undone
+from .keep import LOOP, WHILE, Kind, bind_step, kept, undone, within
 
 
 def push_loop(kind: Kind, let: Let, ins: Sequence[Value], tans: Sequence[Tangent]) -> tuple[Any, Any]:
@@ -70,7 +70,7 @@ def pull_view(kind: Kind, view: Any, want: Sequence[bool]) -> tuple[Sequence[Val
     consts = [p + c + k for k in range(len(view.consts)) if want[h + c + k]]
     active = [*[False] * p, *carries, *want[h + c :]]
     starts = {c + k: p + j for k, j in view.ragged}
-    joint, inner = inside(lambda: make_joint(view.body, active, state, rows, consts, partial(known, kind, view), starts))
+    joint, inner = inside(lambda: make_joint(view.body, active, state, rows, consts, partial(within, kind, view), starts))
     keep = kept(kind, view, joint)
     name = f"for {view.index.hint}" if kind is LOOP else "while"
     note(name, keep.way.way, keep.decided(), inner)

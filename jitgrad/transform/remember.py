@@ -18,7 +18,7 @@ Where an axis less is remembered then, loops are done again too: the cut weighs 
 Arrays that the loop carries are priced in three ways, and the cheapest wins, on ties the first:
 
     plain   their cells are values of the cut, or the array whole is
-    final   cells that are provably not written again are read from the array as the loop left it (`access.py`), and so is
+    final   cells that are provably not written again are read from the array as the loop left it (`final.py`), and so is
             what was put there
     undo    the return sweep carries the array and puts the overwritten cells back (`joint.py`): what is remembered is the old
             value of each write, and every other read is made from the array that is being restored
@@ -35,8 +35,8 @@ from ..ir.core import Atom, Fn, Let, Lit, Type, Var, vars_of
 from ..ir.walk import definitions, inputs, needed, uses
 from ..ops.index import get
 from ..ops.loop import Loop
-from .access import Finals
 from .cut import INFINITE, vertex_cut
+from .final import Finals
 from .work import UNKNOWN, elements, work
 
 Env = dict[Var, Any]  # variable of the joint -> the atom that stands for it where it is replayed

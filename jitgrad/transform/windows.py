@@ -25,7 +25,6 @@ from ..ir.walk import needed, size_symbols
 from ..ops.cond import Cond
 from ..ops.index import axes_of, get, notation, put
 from ..ops.loop import Loop
-from .access import Unknown
 from .depend import Around, Cell, Look
 from .rewrite import Rewriter
 
@@ -109,6 +108,11 @@ def _candidate(view: Loop, k: int) -> Window | None:
 
 
 # ---- the proof
+
+
+class Unknown(Exception):
+    """A statement that works on the array in a way that is not followed."""
+
 
 Places = dict[int, bool]  # statement, by identity -> is it in the window (or beside it)?
 
