@@ -28,8 +28,9 @@ from .extremes import *
 from .foreign import from_jitgrad
 from .interop import *
 from .joining import *
-from .linalg import chain_matmul, cholesky_solve, det, inverse, logdet, matrix_power, slogdet
+from .linalg import chain_matmul, cholesky_solve, det, inverse, logdet, matrix_power
 from .linalg import torch_cross as cross
+from .linalg import torch_slogdet as slogdet
 from .linear import *
 from .masks import *
 from .methods import is_inference

@@ -121,15 +121,11 @@ def _isclose(x: Any, z: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
 
 def _choose_isclose(x: Aval, z: Aval, rtol: float, atol: float, equal_nan: bool) -> Kernel:
     if x.dtype is not z.dtype:
-        raise RuntimeError(f"{spoken(x)} did not match {spoken(z)}")
+        raise RuntimeError(f"{x.dtype.legacy} did not match {z.dtype.legacy}")
     check_broadcast((x, z))
     refuse_complex("isclose", (x, z))
     to = x.dtype if x.dtype.rank >= dtypes.FLOAT else dtypes.float64
     return converted(_isclose, "Isclose", (x, z), to, dtypes.bool, rtol=rtol, atol=atol, equal_nan=bool(equal_nan))
-
-
-def spoken(t: Aval) -> str:
-    return t.dtype.legacy
 
 
 _iscloses = Op("isclose", _choose_isclose)

@@ -168,11 +168,6 @@ def angle(input: Tensor) -> Tensor:
     return _angle_op(input) if input.dtype.is_complex else _real_angle_op(input)
 
 
-def adjoint(input: Tensor) -> Tensor:
-    """The last two axes swapped, and the complex conjugate."""
-    return conj(input.transpose(-2, -1))
-
-
 def _identity(input: Tensor) -> Tensor:
     """The tensor: conjugates are never pending here."""
     return input
@@ -188,15 +183,14 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return conj(input).dot(other)
 
 
-resolve_conj = resolve_neg = conj_physical = _identity
+resolve_conj = resolve_neg = _identity
 conj_physical = conj
 METHODS = {
-    "conj": conj, "sgn": sgn, "angle": angle, "adjoint": adjoint, "isreal": isreal, "vdot": vdot, "resolve_conj": _identity,
+    "conj": conj, "sgn": sgn, "angle": angle, "isreal": isreal, "vdot": vdot, "resolve_conj": _identity,
     "resolve_neg": _identity, "is_conj": lambda x: False, "is_neg": lambda x: False, "conj_physical": conj,
 }  # fmt: skip
 PROPERTIES = {
-    "real": property(real, _set_real), "imag": property(imag, _set_imag), "H": property(lambda x: conj(x.t())),
-    "mH": property(adjoint),
+    "real": property(real, _set_real), "imag": property(imag, _set_imag),
 }  # fmt: skip
 
 __all__ = [

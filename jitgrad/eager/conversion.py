@@ -33,10 +33,7 @@ def is_signed(input: Tensor) -> bool:
 
 def is_nonzero(input: Tensor) -> bool:
     """Is the one number of a tensor other than 0?"""
-    if input.numel() != 1:
-        count = "more than one value" if input.numel() else "no values"
-        raise RuntimeError(f"Boolean value of Tensor with {count} is ambiguous")
-    return bool(input.item())
+    return bool(input)
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:

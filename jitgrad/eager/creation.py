@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from .dtypes import dtype as DType
 from .interop import from_numpy, from_torch, is_torch
 from .kernel import Aval
 from .node import HELD
+from .shapes import sizes
 from .tensor import Size, Tensor, of_buffer
 
 
@@ -76,12 +76,12 @@ def asarray(
 
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """`f(2, 3)` and `f((2, 3))` mean the same."""
-    found = tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else size
+    """The shape that is asked for; RuntimeError if there is none."""
+    found = sizes(size)
     for n in found:
-        if int(n) < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {int(n)}: {list(map(int, found))}")
-    return tuple(int(n) for n in found)
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(found)}")
+    return found
 
 
 def filled(value: Any, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:

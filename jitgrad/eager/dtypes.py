@@ -53,11 +53,21 @@ class dtype:
         return self.rank > INTEGER or self.storage.kind == "i"
 
     @property
+    def spoken(self) -> str:
+        """The name in some of PyTorch's messages, which is that of C++."""
+        return SPOKEN[self.name]
+
+    @property
     def itemsize(self) -> int:
         return self.storage.itemsize
 
 
 BOOL, INTEGER, FLOAT, COMPLEX = range(4)
+SPOKEN = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int", "int64": "long int",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
+    "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
 
 
 def float32_to_float16(x: np.ndarray) -> np.ndarray:
@@ -167,11 +177,6 @@ def promote(a: dtype, b: dtype) -> dtype:
         wide = [d for d in (a, b) if d in _FLOATS]
         return max(wide, key=_FLOATS.index) if wide else float32
     return complex128
-
-
-def scalar_rank(x: Any) -> int:
-    """The rank of a Python number."""
-    return RANK_OF[type(x)]
 
 
 RANK_OF = {Truth: BOOL, int: INTEGER, float: FLOAT, complex: COMPLEX}

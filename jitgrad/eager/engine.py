@@ -19,7 +19,7 @@ import numpy as np
 
 from .kernel import Aval
 from .modes import Mode, modes
-from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, record, results, spend
+from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, record, results, spend, types_of
 from .plans import Plan, Region, plans, reached, remember
 from .pointwise import add
 from .run import Graph, also, graphs, known, run, settings
@@ -216,14 +216,13 @@ def pulled(
     k = edge.kernel.pullback(wrt, tuple([g is not None for g in grads]))
     every: tuple[Edge | None, ...] = ()
     if modes.grad:
-        types = tuple([x.aval if type(x) is Node else type(x) for x in inputs])
-        read = edge.kernel.inputs_saved(types)  # what it does not read, it does not depend on
+        read = edge.kernel.inputs_saved(types_of(inputs))  # what it does not read, it does not depend on
         every = (*[e if r else None for e, r in zip(edges, read, strict=True)], *[g._gradient_edge() for g in gs])
         every = every if any(e is not None for e in every) else ()
     node = record(k, (*inputs, *[g._value() for g in gs]), every)
     absent = (False,) * len(wrt)
     if edge.kernel.primal is not None:
-        absent = k.absent(tuple([x.aval if type(x) is Node else type(x) for x in node.inputs]))
+        absent = k.absent(types_of(node.inputs))
     out: Grads = [None] * len(wanted)
     for place, n, no in zip(wrt, results(node), absent, strict=True):
         out[place] = None if no else Tensor(n, n if n.edges else None)
@@ -234,8 +233,7 @@ def pull_spent(edge: Spent, grads: Grads, wanted: Sequence[bool]) -> Grads:
     """A second sweep through a freed node: possible where the pullback needs no value, only types."""
     if is_pick(edge.kernel):
         return grads
-    types = tuple([x if isinstance(x, Aval) else type(x) for x in edge.inputs])
-    if edge.kernel.saves == "result" or any(edge.kernel.inputs_saved(types)):
+    if edge.kernel.saves == "result" or any(edge.kernel.inputs_saved(types_of(edge.inputs))):
         raise RuntimeError(TWICE)
     ghosts = [leaf(x.example, x) if isinstance(x, Aval) else x for x in edge.inputs]
     return pulled(edge, ghosts, (None,) * len(ghosts), grads, wanted)
@@ -254,8 +252,7 @@ def check_versions(node: Node) -> None:
         return
     for k, x in enumerate(node.inputs):
         if type(x) is Node and x.age is not None and node.seq < x.age.ended:
-            types = tuple([y.aval if type(y) is Node else type(y) for y in node.inputs])
-            if node.kernel.inputs_saved(types)[k]:
+            if node.kernel.inputs_saved(types_of(node.inputs))[k]:
                 overwritten(x)
 
 

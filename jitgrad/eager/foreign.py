@@ -19,9 +19,8 @@ from . import dtypes
 from .engine import PULL, TWICE, Grads, Releasable, outdated
 from .kernel import Aval
 from .modes import modes
-from .node import Edge, Part, now
-from .run import known, loaded
-from .tensor import Tensor, of_buffer
+from .node import Edge, Part, joined
+from .tensor import Tensor, numbers, of_buffer, zeros_of
 
 Function = Callable[..., Any]
 
@@ -97,9 +96,7 @@ def apply(f: Function, args: tuple[Any, ...]) -> Any:
 def array(x: Tensor) -> np.ndarray:
     if x.dtype.is_complex:
         raise TypeError("jitgrad's functions take real arrays; got a complex tensor (torch.view_as_real gives a real one)")
-    node = x._value()
-    known(node)
-    return loaded(node)
+    return numbers(x)
 
 
 def tensor(y: Any) -> Tensor:
@@ -112,10 +109,9 @@ def join(
     result: TreeDef,
 ) -> None:  # fmt: skip
     """Give the results their way back."""
-    edge = Foreign()
-    edge.f, edge.leaves, edge.tree, edge.places, edge.edges, edge.result = f, leaves, tree, places, edges, result
+    edge = joined(Foreign(), edges)
+    edge.f, edge.leaves, edge.tree, edge.places, edge.result = f, leaves, tree, places, result
     edge.versions = tuple(leaves[k]._version for k in places)
-    edge.hooks, edge.trace, edge.seq = None, None, now()
     differ = [isinstance(y, Tensor) and y.dtype.differentiable for y in outs]
     edge.outs = tuple(y._node.aval if on else None for y, on in zip(outs, differ, strict=True))
     for k, (y, on) in enumerate(zip(outs, differ, strict=True)):
@@ -130,7 +126,7 @@ def pull_foreign(edge: Foreign, grads: Grads, wanted: Sequence[bool]) -> Grads:
     for k, version in zip(edge.places, edge.versions, strict=True):
         if edge.leaves[k]._version != version:
             outdated(edge.leaves[k], version)
-    given = [None if t is None else zeros(t) if g is None else g for g, t in zip(grads, edge.outs, strict=True)]
+    given = [None if t is None else zeros_of(t) if g is None else g for g, t in zip(grads, edge.outs, strict=True)]
     f = edge.f
     back = made(f, "vjp", lambda: derive.Pullback(f))
     bars = apply(back, (edge.tree.unflatten(list(edge.leaves)), edge.result.unflatten(given)))
@@ -143,10 +139,6 @@ def as_tensor(bar: Any, x: Tensor) -> Tensor | None:
         return None
     found = bar if isinstance(bar, Tensor) else tensor(bar)
     return found if found.dtype is x.dtype else found.to(x.dtype)
-
-
-def zeros(t: Aval) -> Tensor:
-    return of_buffer(np.zeros(t.shape, t.dtype.storage), t)
 
 
 PULL[Foreign] = pull_foreign

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .kernel import Aval, Kernel
-from .node import Edge, Leaf, Node, Part, is_pick
+from .kernel import Kernel
+from .node import Edge, Leaf, Node, Part, is_pick, types_of
 
 # What PyTorch calls the operation whose result a pullback's first result is, by the last primitive of the pullback.
 NAMES = {
@@ -75,6 +75,5 @@ def label(edge: Edge) -> str:
     if not isinstance(k, Kernel) or k.primal is None:
         return edge.label
     held = edge.spent if isinstance(edge, Node) and edge.spent is not None else edge
-    types = tuple(x.aval if isinstance(x, Node) else x if isinstance(x, Aval) else type(x) for x in held.inputs)  # type: ignore[attr-defined]
-    op = k.last_op(types)
+    op = k.last_op(types_of(held.inputs))  # type: ignore[attr-defined]
     return (NAMES.get(op, op.capitalize()) if op else k.name) + "Backward0"

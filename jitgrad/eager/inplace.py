@@ -15,12 +15,6 @@ from .op import Op, check_broadcast
 from .tensor import Tensor
 from .views import contiguous
 
-# PyTorch's names of dtypes in some of its messages
-C_NAMES = {
-    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int", "int64": "long int",
-    "float32": "float", "float64": "double",
-}  # fmt: skip
-
 
 def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The method that writes the result of `f` into the tensor."""
@@ -52,7 +46,6 @@ def _full(x: Any, value: Any) -> Any:
     return np.full_like(x, value)
 
 
-
 def _choose_fill(x: Aval, value: Any, name: str) -> Kernel:
     return kernel(_full, name, (x.dtype,))
 
@@ -72,6 +65,9 @@ def zero_(self: Tensor) -> Tensor:
     return self._write(filled(self, 0, "Zero"))
 
 
+C_NAMES = {name: f"{name}_t" for name in ("uint8", "int8", "int64")}  # for the others, PyTorch takes the common name of the type
+
+
 def filled(x: Tensor, value: Any, name: str) -> Tensor:
     """One value in the shape of a tensor."""
     if isinstance(value, Tensor):
@@ -81,7 +77,7 @@ def filled(x: Tensor, value: Any, name: str) -> Tensor:
             )
         return values_of(x, value.to(x.dtype), "Fill.3")
     if isinstance(value, complex) and not x.dtype.is_complex:
-        raise RuntimeError(f"value cannot be converted to type {C_NAMES.get(x.dtype.name, x.dtype.name)} without overflow")
+        raise RuntimeError(f"value cannot be converted to type {C_NAMES.get(x.dtype.name, x.dtype.spoken)} without overflow")
     if x.dtype.is_complex or (isinstance(value, float) and not x.dtype.differentiable):
         kind = complex if x.dtype.is_complex else int if x.dtype is not dtypes.bool else bool
         return creation.full_like(x, kind(value))

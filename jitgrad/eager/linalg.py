@@ -21,9 +21,8 @@ from .linear import matmul
 from .norms import linalg_norm as norm
 from .norms import matrix_norm, vector_norm
 from .op import Op, check_broadcast, result_dtype
-from .random import known
 from .reductions import axis_of
-from .tensor import Tensor
+from .tensor import Tensor, numbers
 
 LinAlgError = np.linalg.LinAlgError
 
@@ -48,14 +47,6 @@ def of_matrix(name: str, body: Any, node: str, several: bool = False) -> Op:
     return Op(name, choose, several)
 
 
-def _inv(a: Any) -> Any:
-    return np.linalg.inv(a)
-
-
-def _det(a: Any) -> Any:
-    return np.linalg.det(a)
-
-
 def _logdet(a: Any) -> Any:
     sign, size = np.linalg.slogdet(a)
     return np.where(sign < 0, np.nan, size)
@@ -71,8 +62,8 @@ def _cholesky(a: Any, upper: bool) -> Any:
     return np.swapaxes(lower, -1, -2) if upper else lower
 
 
-inv = inverse = of_matrix("linalg.inv", _inv, "LinalgInvEx")
-det = of_matrix("linalg.det", _det, "LinalgDet")
+inv = inverse = of_matrix("linalg.inv", np.linalg.inv, "LinalgInvEx")
+det = of_matrix("linalg.det", np.linalg.det, "LinalgDet")
 logdet = of_matrix("logdet", _logdet, "Where")
 _choleskys = of_matrix("linalg.cholesky", _cholesky, "LinalgCholeskyEx")
 
@@ -89,6 +80,11 @@ _slogdets = Op("slogdet", _choose_slogdet, several=True)
 def slogdet(A: Tensor) -> Any:
     """(the sign of the determinant, the logarithm of its size)"""
     return return_types.linalg_slogdet(*_slogdets(A))
+
+
+def torch_slogdet(input: Tensor) -> Any:
+    """(the sign of the determinant, the logarithm of its size)"""
+    return return_types.slogdet(*_slogdets(input))
 
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
@@ -275,7 +271,7 @@ def ungraded(name: str, f: Callable[..., Any], fields: str = "", doc: str = "") 
                 f"linalg.{name} has no derivative here: call it on x.detach(), or use solve, inv, det, slogdet or "
                 "cholesky, which have one"
             )
-        got = f(*(known(x) for x in args), **options)
+        got = f(*(numbers(x) for x in args), **options)
         parts = [owned(np.asarray(v), _dtype(np.asarray(v), tensors[0])) for v in (got if isinstance(got, tuple) else (got,))]
         return kind(*parts) if kind is not None else parts[0]
 
@@ -313,11 +309,11 @@ pinv = ungraded("pinv", np.linalg.pinv, "", "The pseudoinverse.")
 matrix_rank = ungraded("matrix_rank", lambda a, tol=None: np.asarray(np.linalg.matrix_rank(a, tol)), "", "The rank.")
 cond = ungraded("cond", lambda a, p=None: np.asarray(np.linalg.cond(a, p)), "", "The condition number.")
 
-EXPORTED = {
-    "inverse": inverse, "det": det, "logdet": logdet, "slogdet": slogdet, "cholesky_solve": cholesky_solve, "cross": torch_cross,
-    "chain_matmul": chain_matmul, "cholesky": lambda A, upper=False: cholesky(A, upper=upper), "matrix_power": matrix_power,
+METHODS = {
+    "inverse": inverse, "det": det, "logdet": logdet, "slogdet": torch_slogdet, "cholesky_solve": cholesky_solve,
+    "cross": torch_cross, "chain_matmul": chain_matmul, "cholesky": lambda A, upper=False: cholesky(A, upper=upper),
+    "matrix_power": matrix_power, "pinverse": pinv,
 }  # fmt: skip
-METHODS = {**EXPORTED, "pinverse": pinv}
 
 __all__ = [
     "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",

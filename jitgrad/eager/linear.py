@@ -11,25 +11,18 @@ import numpy as np
 from . import dtypes, einsums
 from .complexes import computed
 from .kernel import Aval, Kernel
-from .op import Op, result_dtype
+from .op import Op, check_shapes, result_dtype
 from .reductions import axis_of
 from .tensor import Tensor
 
 # ---- what fits together
 
 
-def spoken(d: dtypes.dtype) -> str:
-    """A dtype as PyTorch's kernels say it."""
-    return {"Long": "long int", "Byte": "unsigned char", "Char": "signed char", "ComplexFloat": "c10::complex<float>",
-            "ComplexDouble": "c10::complex<double>", "Half": "c10::Half", "BFloat16": "c10::BFloat16",
-            }.get(d.legacy, d.legacy.lower())  # fmt: skip
-
-
 def same_dtype(a: Aval, b: Aval) -> None:
     if a.dtype is not b.dtype:
         if len(a.shape) == len(b.shape) == 1:
             raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {a.dtype.legacy} and {b.dtype.legacy}")
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {spoken(a.dtype)} != {spoken(b.dtype)}")
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype.spoken} != {b.dtype.spoken}")
 
 
 def check_product(a: Aval, b: Aval) -> None:
@@ -39,7 +32,7 @@ def check_product(a: Aval, b: Aval) -> None:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {ranks[0]}D and {ranks[1]}D")
     inner = b.shape[-2] if ranks[1] > 1 else b.shape[0]
     if ranks[0] > 2 and ranks[1] > 2:
-        check_batches(a.shape[:-2], b.shape[:-2])
+        check_shapes([a.shape[:-2], b.shape[:-2]])
     if a.shape[-1] == inner:
         return
     if ranks == (1, 1):
@@ -58,16 +51,6 @@ def check_product(a: Aval, b: Aval) -> None:
     rows = math.prod(a.shape[:-1])
     columns = b.shape[-1] if ranks[1] > 1 else 1
     raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a.shape[-1]} and {inner}x{columns})")
-
-
-def check_batches(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    wide = max(len(a), len(b))
-    a, b = (1,) * (wide - len(a)) + a, (1,) * (wide - len(b)) + b
-    for axis in reversed(range(wide)):
-        if a[axis] != b[axis] and 1 not in (a[axis], b[axis]):
-            raise RuntimeError(
-                f"The size of tensor a ({a[axis]}) must match the size of tensor b ({b[axis]}) at non-singleton dimension {axis}"
-            )
 
 
 def ranked(t: Aval, rank: int, message: str) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from . import dtypes
 from .creation import owned
 from .indexing import put_at, take
-from .inplace import C_NAMES
 from .kernel import Aval, Kernel, kernel
 from .op import Op, check_broadcast, result_dtype
 from .run import known
@@ -95,8 +94,7 @@ _fill = Op("masked_fill", _choose_fill)
 def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """The value (a number, or a tensor without axes) where the mask is set, else x."""
     if mask.dtype is not dtypes.bool:
-        name = C_NAMES.get(mask.dtype.name, mask.dtype.name)
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {name}")
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.spoken}")
     if isinstance(value, Tensor):
         if value.shape:
             raise RuntimeError(

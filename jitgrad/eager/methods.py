@@ -75,11 +75,6 @@ def tolist(self: Tensor) -> Any:
     return (d.load(value) if d is dtypes.bfloat16 and d.load else value).tolist()
 
 
-def numel(self: Tensor) -> int:
-    """The number of elements."""
-    return self._node.aval.numel
-
-
 def detach(self: Tensor) -> Tensor:
     """The same memory, without a gradient."""
     return self._alias()
@@ -149,7 +144,7 @@ PLAIN = {
 }  # fmt: skip
 OWN = (
     *HOOKS,
-    _buffer, numpy, resolved_numpy, item, tolist, numel, detach, detach_, to, backward,
+    _buffer, numpy, resolved_numpy, item, tolist, shape_methods.numel, detach, detach_, to, backward,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .kernel import Aval, Kernel, kernel
 
 _count = itertools.count().__next__
 now = _count  # a mark in the order of recording
+E = TypeVar("E", bound="Edge")
 
 
 class Edge:
@@ -37,6 +38,12 @@ class Edge:
     @property
     def label(self) -> str:
         raise NotImplementedError
+
+
+def joined(edge: E, edges: Sequence[Edge | None]) -> E:
+    """A new edge, in the graph: gradients go on to these."""
+    edge.edges, edge.hooks, edge.trace, edge.seq = tuple(edges), None, None, _count()
+    return edge
 
 
 class Node(Edge):
@@ -106,8 +113,8 @@ class Leaf(Edge):
     label = "AccumulateGrad"
 
     def __init__(self, variable: Any) -> None:
-        self.variable, self.edges, self.hooks, self.after, self.trace = variable, (), None, None, None
-        self.seq = _count()
+        self.variable, self.after = variable, None
+        joined(self, ())
 
 
 class Part(Edge):
@@ -116,7 +123,8 @@ class Part(Edge):
     __slots__ = ("_place",)
 
     def __init__(self, whole: Edge, place: int) -> None:
-        self.edges, self._place, self.hooks, self.trace, self.seq = (whole,), place, None, None, _count()
+        self._place = place
+        joined(self, (whole,))
 
     @property
     def place(self) -> int:  # type: ignore[override]
@@ -167,10 +175,15 @@ def record(k: Kernel, inputs: Sequence[Any], edges: tuple[Edge | None, ...], out
     n.kernel, n.inputs, n.edges = k, tuple(inputs), edges
     n.hooks = n.buffer = n.trace = n.spent = n.age = n.owner = None
     if outs is None:
-        outs = k.infer(tuple([x.aval if type(x) is Node else type(x) for x in inputs]))
+        outs = k.infer(types_of(inputs))
     n.outs = outs
     n.aval, n.seq = outs[0], _count()
     return n
+
+
+def types_of(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """The types of the inputs of a node; of one that is spent, they are types already."""
+    return tuple([x.aval if type(x) is Node else x if type(x) is Aval else type(x) for x in inputs])
 
 
 def _pick(*xs: Any, k: int) -> Any:

@@ -6,7 +6,7 @@ What depends on types only (PyTorch's promotion, shapes, errors) is decided once
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,11 +162,6 @@ def cut(node: Node) -> None:
         run([n for n in waiting if n.edges and len(n.outs) == 1] + [node])
 
 
-def as_tensor_type(x: Any) -> tuple[dtype | None, int]:
-    """(dtype, number of axes) of a tensor type; (None, rank) of a Python number."""
-    return (x.dtype, len(x.shape)) if isinstance(x, Aval) else (None, dtypes.RANK_OF[x])
-
-
 def result_dtype(types: tuple[Any, ...]) -> dtype:
     """PyTorch's promotion of tensors with axes, tensors without, and Python numbers."""
     arrays, zeros, ranks = [], [], []
@@ -181,10 +176,14 @@ def result_dtype(types: tuple[Any, ...]) -> dtype:
 
 
 def check_broadcast(types: tuple[Any, ...]) -> None:
+    """PyTorch's message where two types do not go together."""
+    check_shapes([t.shape if isinstance(t, Aval) else () for t in types])
+
+
+def check_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
     """PyTorch's message where two shapes do not go together."""
     out: list[int] = []
-    for t in types:
-        shape = t.shape if isinstance(t, Aval) else ()
+    for shape in shapes:
         wide = max(len(out), len(shape))
         a, b = [1] * (wide - len(out)) + out, [1] * (wide - len(shape)) + list(shape)
         for axis in reversed(range(wide)):

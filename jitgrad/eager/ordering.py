@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, return_types
-from .complexes import computed, refuse_complex
+from .complexes import refuse_complex
 from .creation import owned
+from .joining import stack
 from .kernel import Aval, Kernel, kernel
 from .op import Op
-from .random import known
 from .reductions import axis_of
-from .tensor import Tensor
+from .tensor import Tensor, numbers
 
 # ---- choosing cells along an axis
 
@@ -48,7 +48,7 @@ def looked_at(name: str, input: Tensor, dim: int) -> tuple[np.ndarray, int]:
     """The numbers and the axis."""
     refuse_complex(name, (Aval.of(input.dtype, tuple(input.shape)),))
     axis = axis_of(dim, len(input.shape))
-    return np.atleast_1d(known(input)), axis
+    return np.atleast_1d(numbers(input)), axis
 
 
 def order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -126,7 +126,7 @@ def _median(name: str, node: str, skip_nan: bool) -> Callable[..., Any]:
             flat = input.reshape(-1)
             if not input.numel():
                 return owned(np.array(np.nan), input.dtype)
-            return cells(name, flat, _middle(known(flat), 0, skip_nan), 0, False, node)[0]
+            return cells(name, flat, _middle(numbers(flat), 0, skip_nan), 0, False, node)[0]
         x, axis = looked_at(name, input, dim)
         return kind(*cells(name, input, shaped(_middle(x, axis, skip_nan), input), axis, keepdim, node + ".1"))
 
@@ -156,7 +156,7 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if isinstance(q, Tensor) and q.shape:
         from_each = [quantile(input, float(v), dim, keepdim, interpolation=interpolation) for v in q.tolist()]
-        return _stacked(*from_each)
+        return stack(from_each)
     part = float(q)
     if not 0 <= part <= 1:
         raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {part:g}")
@@ -180,12 +180,6 @@ WAYS: dict[str, Callable[[float], tuple[int, int, float]]] = {
     "midpoint": lambda p: (int(p), int(np.ceil(p)), 0.5 if p != int(p) else 0.0),
 }
 
-
-def _stack(*xs: Any) -> Any:
-    return np.stack(xs)
-
-
-_stacked = Op("quantile", lambda *types: computed(_stack, "Stack", types, types[0].dtype))
 
 # ---- the largest so far
 
@@ -220,7 +214,7 @@ def unique(
 ) -> Any:
     """The different values in order (or slices along an axis); with them, which of them each was, and how often each occurs."""
     axis = None if dim is None else axis_of(dim, len(input.shape))
-    values, inverse, counts = np.unique(known(input), return_inverse=True, return_counts=True, axis=axis)
+    values, inverse, counts = np.unique(numbers(input), return_inverse=True, return_counts=True, axis=axis)
     inverse = inverse.reshape(input.shape if dim is None else -1)
     return _several(input, values, inverse if return_inverse else None, counts if return_counts else None)
 
@@ -229,7 +223,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     """The values without repetitions of the one before."""
     if dim is not None:
         raise NotImplementedError("unique_consecutive: dim is not available here; unique(x, dim=...) is")
-    x = known(input).reshape(-1)
+    x = numbers(input).reshape(-1)
     first = np.concatenate([np.ones(min(x.size, 1), bool), x[1:] != x[:-1]])
     inverse = (np.cumsum(first) - 1).reshape(input.shape)
     counts = np.diff(np.append(np.flatnonzero(first), x.size))
@@ -243,18 +237,18 @@ def _several(input: Tensor, values: np.ndarray, *more: np.ndarray | None) -> Any
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs (or the sum of the weights there)."""
-    x = known(input)
+    x = numbers(input)
     if x.ndim != 1 or (x < 0).any() or input.dtype.rank != dtypes.INTEGER:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
         return owned(np.bincount(x, minlength=minlength), dtypes.int64)
     d = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
-    return owned(np.bincount(x, known(weights), minlength=minlength), d)
+    return owned(np.bincount(x, numbers(weights), minlength=minlength), d)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many numbers lie in each of `bins` equal parts between min and max (by default those of the numbers)."""
-    x = known(input).reshape(-1)
+    x = numbers(input).reshape(-1)
     low, high = (x.min(initial=np.inf), x.max(initial=-np.inf)) if min == max == 0 and x.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
@@ -267,7 +261,7 @@ def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None
 ) -> Tensor:
     """Where numbers would have to be put in rows that are in order."""
-    row, x = known(sorted_sequence), np.asarray(known(input))
+    row, x = numbers(sorted_sequence), np.asarray(numbers(input))
     way: Any = side or ("right" if right else "left")
     if row.ndim == 1:
         at = np.searchsorted(row, x, way)
@@ -285,7 +279,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Which of the elements are among the others."""
-    return owned(np.isin(known(elements), known(test_elements), assume_unique=assume_unique, invert=invert), dtypes.bool)
+    return owned(np.isin(numbers(elements), numbers(test_elements), assume_unique=assume_unique, invert=invert), dtypes.bool)
 
 
 METHODS = (

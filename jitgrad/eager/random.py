@@ -25,7 +25,7 @@ from .generator import (
     seed,
     set_rng_state,
 )
-from .tensor import Tensor
+from .tensor import Tensor, numbers
 
 BITS = {dtypes.float64: 53}  # of a uniform number; the others are rounded ones of float32
 
@@ -157,16 +157,8 @@ def normal(
     else:
         shape, d = np.broadcast_shapes(*(tuple(x.shape) for x in tensors)), tensors[0].dtype
     values = drawn_normal(shape, d, generator)
-    m, s = (known(x) for x in (mean, std))
+    m, s = (numbers(x) for x in (mean, std))
     return owned(np.asarray(values * s + m, d.compute), d, requires_grad)
-
-
-def known(x: Any) -> Any:
-    """The numbers of a tensor, as computation takes them; a number as it is."""
-    if not isinstance(x, Tensor):
-        return x
-    buffer = x.detach()._buffer()
-    return buffer if x.dtype.load is None else x.dtype.load(buffer)
 
 
 def check_std(std: float) -> None:
@@ -176,7 +168,7 @@ def check_std(std: float) -> None:
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probabilities that the tensor holds (or with probability p), else 0."""
-    at = known(input) if p is None else np.full(input.shape, p)
+    at = numbers(input) if p is None else np.full(input.shape, p)
     return owned(_coins(at, generator), input.dtype)
 
 
@@ -190,7 +182,7 @@ def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
     """Places drawn with the weights in each row, with or without putting back."""
-    weights = np.asarray(known(input), np.float64)
+    weights = np.asarray(numbers(input), np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
@@ -239,7 +231,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Write ones with probability p (a number or a tensor), zeros else."""
-    return _written(self, _coins(np.broadcast_to(known(p), tuple(self.shape)), generator))
+    return _written(self, _coins(np.broadcast_to(numbers(p), tuple(self.shape)), generator))
 
 
 # One more than the largest integer below which a dtype holds all.

@@ -24,8 +24,6 @@ globals().update({name: made(name, "values indices") for name in _VALUES})
 aminmax = made("aminmax", "min max")
 linalg_slogdet = made("linalg_slogdet", "sign logabsdet")
 slogdet = made("slogdet", "sign logabsdet")
-linalg_inv_ex = made("linalg_inv_ex", "inverse info")
-linalg_cholesky_ex = made("linalg_cholesky_ex", "L info")
 
 
 def __getattr__(name: str) -> Any:

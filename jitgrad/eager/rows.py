@@ -18,7 +18,7 @@ from .op import Op
 from .pointwise import mul
 from .reductions import axis_of
 from .run import known
-from .scatter import INTEGERS, with_axis
+from .scatter import check_integer, with_axis
 from .shapes import FULL, expand, reshape, view
 from .tensor import Tensor
 from .views import _diagonal, _index, _strided, put_kernel
@@ -28,8 +28,7 @@ from .views import _diagonal, _index, _strided, put_kernel
 
 def rows_of(index: Tensor, at: int, n: int, name: str, error: type[Exception] = IndexError) -> Tensor:
     """The numbers of rows: a vector, in bounds."""
-    if index.dtype not in INTEGERS:
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    check_integer(index, name, "int32 or int64")
     if len(index.shape) > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     return in_bounds(with_axis(index)[0], at, n, error, wraps=False)

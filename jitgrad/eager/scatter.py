@@ -14,7 +14,7 @@ from .creation import owned
 from .elementwise import clone
 from .indexing import in_bounds
 from .kernel import Aval, Kernel, kernel
-from .op import Op
+from .op import Op, check_shapes
 from .reductions import axis_of
 from .run import known
 from .shapes import expand, reshape, view
@@ -225,12 +225,7 @@ def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None) -> Tensor
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{len(x.shape)} dimensions for input, and {len(indices.shape)} dimensions for indices"
         )
-    for k in reversed(range(len(x.shape))):
-        if k != at and x.shape[k] != indices.shape[k] and 1 not in (x.shape[k], indices.shape[k]):
-            raise RuntimeError(
-                f"The size of tensor a ({x.shape[k]}) must match the size of tensor b ({indices.shape[k]}) at non-singleton "
-                f"dimension {k}"
-            )
+    check_shapes([(*s[:at], 1, *s[at + 1 :]) for s in (x.shape, indices.shape)])
     common = [max(a, b) if 0 not in (a, b) else 0 for a, b in zip(x.shape, indices.shape, strict=True)]
     mine, theirs = list(common), list(common)
     mine[at], theirs[at] = x.shape[at], indices.shape[at]

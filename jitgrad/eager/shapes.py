@@ -235,7 +235,11 @@ def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
 
 def adjoint(x: Tensor) -> Tensor:
     """The last two axes swapped, conjugated."""
-    return matrix_transpose(x, "mH").conj() if x.dtype.is_complex else matrix_transpose(x, "mH")
+    return conjugated(x, "adjoint()")
+
+
+def conjugated(x: Tensor, name: str) -> Tensor:
+    return matrix_transpose(x, name).conj() if x.dtype.is_complex else matrix_transpose(x, name)
 
 
 def matrix_transpose(x: Tensor, name: str = "mT") -> Tensor:
@@ -251,7 +255,7 @@ def hermitian(x: Tensor) -> Tensor:
     if rank not in (0, 2):
         more = " For batches of matrices, consider using tensor.mH" if rank > 2 else ""
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {rank}-D tensor.{more}")
-    return adjoint(x) if rank else x
+    return conjugated(x, "H") if rank else x
 
 
 REVERSE = (
@@ -418,7 +422,6 @@ def alias(x: Tensor) -> Tensor:
 
 swapaxes = swapdims = transpose
 moveaxis = movedim
-unsafe_view = view
 
 FUNCTIONS = {
     f.__name__: f
@@ -430,7 +433,7 @@ FUNCTIONS = {
 METHODS = FUNCTIONS | {
     f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, unfold)
 }
-PROPERTIES = {"T": reversed_axes, "mT": matrix_transpose, "mH": adjoint, "H": hermitian}
+PROPERTIES = {"T": reversed_axes, "mT": matrix_transpose, "mH": lambda x: conjugated(x, "mH"), "H": hermitian}
 
 __all__ = [
     "adjoint", "as_strided", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim", "narrow", "permute", "ravel",

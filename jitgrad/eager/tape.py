@@ -14,14 +14,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from .autograd.function import zeros
 from .autograd.functional import rows
 from .autograd.gradients import grad
 from .creation import as_tensor
+from .kernel import Aval
 from .modes import Mode
-from .tensor import Tensor
+from .tensor import Tensor, zeros_of
 
 ONCE = (
     "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
@@ -156,7 +154,7 @@ class GradientTape:
                 allow_unused=True,
             )  # fmt: skip
             got = dict(zip(wanted, found, strict=True))
-        absent = [None if unconnected == "none" else zeros(x._node.aval) for x in xs]
+        absent = [None if unconnected == "none" else zeros_of(x._node.aval) for x in xs]
         return [got.get(k) if got.get(k) is not None else absent[k] for k in range(len(xs))]
 
     def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none", **_: Any) -> Any:
@@ -167,7 +165,7 @@ class GradientTape:
     def _block(self, y: Tensor, x: Tensor, unconnected: str) -> Tensor | None:
         if self._gradient([y], None, [x], "none")[0] is not None:
             return rows(y, (x,), bool(_open), False, 0)[0]
-        return None if unconnected == "none" else as_tensor(np.zeros((*y.shape, *x.shape))).to(x.dtype)
+        return None if unconnected == "none" else zeros_of(Aval.of(x.dtype, (*y.shape, *x.shape)))
 
     def _has_gradient(self, x: Any) -> bool:
         if not isinstance(x, Tensor):
@@ -188,8 +186,7 @@ _open: list[GradientTape] = []  # tapes that are recording: gradients taken now 
 def ones(y: Any) -> Tensor | None:
     if not isinstance(y, Tensor):
         return None
-    one = zeros(y._node.aval)
-    return one + 1
+    return zeros_of(y._node.aval) + 1
 
 
 def listed(x: Any) -> list[Any]:

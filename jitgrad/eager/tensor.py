@@ -18,7 +18,7 @@ from .grad_fn import grad_fn
 from .kernel import Aval, Kernel, kernel
 from .modes import modes
 from .node import HELD, Edge, Leaf, Node, leaf, record
-from .run import stored
+from .run import known, loaded, stored
 from .storage import Storage
 from .views import Path, element_strides, layout, put_kernel
 from .writable import OTHER_WRITE, check_recordable, check_writable, is_one_of_several, several_views
@@ -284,6 +284,10 @@ class Tensor:
             _check_grad(self, g)
         self._grad = g
 
+    def _forget_grad(self, entirely: bool) -> None:
+        """No gradient any more; or, not entirely, one of zeros."""
+        self._grad = None if entirely or self._grad is None else self._grad.detach().zero_()
+
     @property
     def _version(self) -> int:
         return 0 if self._storage is None or self._quiet else self._storage.version
@@ -356,4 +360,18 @@ def of_buffer(buffer: np.ndarray, aval: Aval) -> Tensor:
     return Tensor(leaf(buffer, aval))
 
 
-__all__ = ["Size", "Storage", "Tensor", "of_buffer", "stored"]
+def zeros_of(aval: Aval) -> Tensor:
+    """Zeros of this type."""
+    return of_buffer(np.zeros(aval.shape, aval.dtype.storage), aval)
+
+
+def numbers(x: Any) -> Any:
+    """The numbers of a tensor as computation takes them; anything else as it is."""
+    if not isinstance(x, Tensor):
+        return x
+    node = x._value()
+    known(node)
+    return loaded(node)
+
+
+__all__ = ["Size", "Storage", "Tensor", "numbers", "of_buffer", "stored", "zeros_of"]

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .. import printing
-from ..engine import PULL, Releasable
+from ..engine import PULL
 from ..modes import modes
-from ..node import Edge, Leaf, Node, Part, Spent, is_pick, now, record, results
-from ..tensor import Tensor
-from .function import Custom, zeros
+from ..node import Edge, Leaf, Node, Part, Spent, is_pick, joined, record, results
+from ..plans import reached
+from ..tensor import Tensor, zeros_of
+from .function import Custom
 
 Tangents = list["Tensor | None"]  # one for each result of an edge
 
@@ -28,7 +29,7 @@ class UnpackedDualTensor(NamedTuple):
     tangent: Tensor | None
 
 
-class Dual(Releasable):
+class Dual(Edge):
     """Where a tangent comes in; gradients pass through."""
 
     __slots__ = ("level", "tangent")
@@ -37,9 +38,6 @@ class Dual(Releasable):
     level: int
 
     label = "MakeDualBackward0"
-
-    def release(self) -> None:
-        """The tangent belongs to the level, not to a return sweep."""
 
 
 PULL[Dual] = lambda edge, grads, wanted: grads
@@ -98,8 +96,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         )
     if tensor.dtype is not tangent.dtype:
         raise RuntimeError(f"Expected tangent to have the dtype of the tensor, {tensor.dtype}, but got {tangent.dtype}")
-    edge = Dual()
-    edge.edges, edge.hooks, edge.trace, edge.seq = (tensor._gradient_edge(),), None, None, now()
+    edge = joined(Dual(), (tensor._gradient_edge(),))
     edge.tangent, edge.level = tangent, _serial[0]
     out = tensor.detach()
     out._edge = edge
@@ -118,22 +115,10 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 printing.UNPACK[0] = unpack_dual
 
 
-def behind(edge: Edge) -> list[Edge]:
-    """All that the edge leads to, in the order in which it was recorded."""
-    seen: set[Edge] = set()
-    todo = [edge]
-    while todo:
-        e = todo.pop()
-        if e not in seen:
-            seen.add(e)
-            todo += [n for n in e.edges if n is not None and n not in seen]
-    return sorted(seen, key=lambda e: e.seq)
-
-
 def tangent_of(edge: Edge) -> Tensor | None:
     """The forward sweep: the tangent at this edge."""
     dots: dict[Edge, Tangents] = {}
-    for e in behind(edge):
+    for e in reversed(reached([edge])):
         if isinstance(e, Dual):
             if e.level == _serial[0]:
                 dots[e] = [e.tangent]
@@ -173,7 +158,7 @@ def push_node(node: Node, dots: Tangents) -> Tangents:
 
 def outer(edges: tuple[Edge | None, ...]) -> tuple[Edge | None, ...]:
     """The way of gradients, where it leads to a leaf: the tangent may be differentiated too."""
-    return tuple(e if e is not None and any(isinstance(b, Leaf) for b in behind(e)) else None for e in edges)
+    return tuple(e if e is not None and leads_to_leaf(e) else None for e in edges)
 
 
 def push_custom(edge: Custom, dots: Tangents) -> Tangents:
@@ -181,7 +166,7 @@ def push_custom(edge: Custom, dots: Tangents) -> Tangents:
     count = len(edge.ctx.needs_input_grad)
     given: list[Tensor | None] = [None] * count
     for k, t, dot in zip(edge.places, edge.inputs, dots, strict=True):
-        given[k] = dot if dot is not None or not edge.ctx.materialize_grads else zeros(t)
+        given[k] = dot if dot is not None or not edge.ctx.materialize_grads else zeros_of(t)
     got = edge.cls.jvp(edge.ctx, *given)
     found = list(got) if isinstance(got, (tuple, list)) else [got]
     if len(found) != len(edge.outs):
@@ -194,7 +179,11 @@ def push_custom(edge: Custom, dots: Tangents) -> Tangents:
 def is_tracked(t: Tensor) -> bool:
     """Does its gradient go to a leaf? That of what was computed from dual tensors may end there."""
     edge = t._gradient_edge()
-    return edge is not None and any(isinstance(e, Leaf) for e in behind(edge))
+    return edge is not None and leads_to_leaf(edge)
+
+
+def leads_to_leaf(edge: Edge) -> bool:
+    return any(isinstance(e, Leaf) for e in reached([edge]))
 
 
 __all__ = [

@@ -14,13 +14,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..engine import PULL, TWICE, Grads, Releasable
 from ..kernel import Aval
 from ..modes import Mode, modes
-from ..node import Edge, Part, now
-from ..tensor import Tensor, of_buffer
+from ..node import Edge, Part, joined
+from ..tensor import Tensor, zeros_of
 from . import traced
 from .saved import Saved, with_edge
 
@@ -224,9 +222,8 @@ def apply(cls: type[Function], args: tuple[Any, ...]) -> Any:
     if not modes.grad or all(e is None for e in edges):
         ctx.to_save = ()
         return output
-    edge = Custom()
-    edge.cls, edge.ctx, edge.inputs, edge.places, edge.edges = cls, ctx, inputs, at, edges
-    edge.hooks, edge.seq, edge.trace = None, now(), None
+    edge = joined(Custom(), edges)
+    edge.cls, edge.ctx, edge.inputs, edge.places = cls, ctx, inputs, at
     edge.outs = tuple(y._node.aval if isinstance(y, Tensor) else None for y in outs)
     if modes.anomaly:
         edge.trace = traceback.extract_stack()[:-2]
@@ -279,7 +276,7 @@ def keep(edge: Custom, outs: list[Any], wrapped: list[Any], args: tuple[Any, ...
 def pull_custom(edge: Custom, grads: Grads, wanted: Sequence[bool]) -> Grads:
     """The gradients of the tensors among the arguments, by the user's `backward`."""
     pairs = zip(grads, edge.outs, strict=True)
-    given = [zeros(t) if g is None and t is not None and edge.ctx.materialize_grads else g for g, t in pairs]
+    given = [zeros_of(t) if g is None and t is not None and edge.ctx.materialize_grads else g for g, t in pairs]
     got = backward_of(edge.cls)(edge.ctx, *given)
     found = list(got) if isinstance(got, (tuple, list)) else [got]
     count = len(edge.ctx.needs_input_grad)
@@ -322,21 +319,14 @@ def fitted(edge: Custom, k: int, g: Tensor | None, t: Aval) -> Tensor | None:
     return g
 
 
-def zeros(t: Aval) -> Tensor:
-    return of_buffer(np.zeros(t.shape, t.dtype.storage), t)
-
-
 PULL[Custom] = pull_custom
 
 
-class _Twice(Releasable):
+class _Twice(Edge):
     """Where the gradient of a gradient arrives that a `once_differentiable` backward made."""
 
     __slots__ = ()
     label = "DelayedErrorBackward"
-
-    def release(self) -> None:
-        """It keeps nothing."""
 
 
 def _refuse(edge: _Twice, grads: Grads, wanted: Sequence[bool]) -> Grads:
@@ -367,8 +357,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
         reached = [g._gradient_edge() for g in grads if isinstance(g, Tensor)]
         if not modes.grad or all(e is None for e in reached):
             return got
-        edge = _Twice()
-        edge.edges, edge.hooks, edge.trace, edge.seq = tuple(reached), None, None, now()
+        edge = joined(_Twice(), reached)
         found = got if isinstance(got, tuple) else (got,)
         marked = tuple(with_edge(g, edge) if isinstance(g, Tensor) else g for g in found)
         return marked if isinstance(got, tuple) else marked[0]

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..interop import from_numpy
 from ..joining import stack
+from ..kernel import Aval
 from ..modes import Mode
-from ..tensor import Tensor
+from ..tensor import Tensor, zeros_of
 from .forward_ad import dual_level, make_dual, unpack_dual
-from .function import zeros
 from .gradients import grad
 
 Tensors = tuple[Tensor, ...]
@@ -79,7 +79,7 @@ def gradients(
         ys, weights = zip(*pairs, strict=True)
         got = grad(ys, ins, weights, retain_graph=True, create_graph=create, allow_unused=True)
     strictly(strict, got, message)
-    return tuple(zeros(x._node.aval) if g is None else g for g, x in zip(got, ins, strict=True))
+    return tuple(zeros_of(x._node.aval) if g is None else g for g, x in zip(got, ins, strict=True))
 
 
 INDEPENDENT = (
@@ -145,7 +145,7 @@ def jvp(
         vs = like(v, given, "the input to the user-provided function is", "jvp")
         many, outs, dots = pushed(func, ins, vs, "jvp")
         strictly(strict, dots, INDEPENDENT.replace("input {k}", "the inputs"))
-        found = tuple(zeros(y._node.aval) if t is None else t for t, y in zip(dots, outs, strict=True))
+        found = tuple(zeros_of(y._node.aval) if t is None else t for t, y in zip(dots, outs, strict=True))
     return outcome(unpacked(many, outs), create_graph), outcome(unpacked(many, found), create_graph)
 
 
@@ -215,13 +215,9 @@ def rows(y: Tensor, ins: Tensors, create: bool, strict: bool, k: int) -> Tensors
         message = f"Output {k} of the user-provided function is independent of input {{k}}. This is not allowed in strict mode."
         for row, one in zip(found, gradients([y], ins, [from_numpy(g)], create, strict, message), strict=True):
             row.append(one)
-    return tuple(
-        stack(row).reshape(*y.shape, *x.shape) if row else zeros_of(y, x) for row, x in zip(found, ins, strict=True)
-    )
-
-
-def zeros_of(y: Tensor, x: Tensor) -> Tensor:
-    return from_numpy(np.zeros((*y.shape, *x.shape), y.dtype.storage))
+    shapes = [(*y.shape, *x.shape) for x in ins]
+    pairs = zip(found, shapes, strict=True)
+    return tuple(stack(row).reshape(shape) if row else zeros_of(Aval.of(y.dtype, shape)) for row, shape in pairs)
 
 
 def forward_jacobian(func: Callable[..., Any], inputs: Any) -> Any:
@@ -236,7 +232,7 @@ def forward_jacobian(func: Callable[..., Any], inputs: Any) -> Any:
             vs = [np.zeros(tuple(z.shape), z.dtype.storage) for z in ins]
             vs[j][at] = 1
             many, outs, dots = pushed(func, tuple(z.detach() for z in ins), tuple(map(from_numpy, vs)), "jacobian")
-            mine.append([zeros(y._node.aval) if t is None else t for t, y in zip(dots, outs, strict=True)])
+            mine.append([zeros_of(y._node.aval) if t is None else t for t, y in zip(dots, outs, strict=True)])
         columns.append(mine)
     blocks = tuple(
         unpacked(several, tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -113,9 +113,8 @@ def forward(check: Check, x: Tensor, places: Sequence[int]) -> list[np.ndarray]:
         v = np.zeros(tuple(x.shape), x.dtype.storage)
         v[at] = 1
         with dual_level():
-            given = [make_dual(x.detach(), from_numpy(v)) if z is x else z for z in check.inputs]
-            got = check.f(*given)
-            outs = tuple(got) if isinstance(got, (tuple, list)) else (got,)
+            given = tuple(make_dual(x.detach(), from_numpy(v)) if z is x else z for z in check.inputs)
+            outs = replace(check, inputs=given).outputs()
             for row, k in zip(rows, places, strict=True):
                 dot = unpack_dual(outs[k]).tangent
                 row.append(np.zeros(outs[k].numel()) if dot is None else dot.detach().numpy().reshape(-1))
@@ -307,7 +306,7 @@ def gradgradcheck(
 
     def gradients(*args: Any) -> Any:
         with Mode(grad=True):
-            every = Check(func, tuple(x if isinstance(x, Tensor) else x for x in args[:-n]), eps, atol, rtol)
+            every = Check(func, args[:-n], eps, atol, rtol)
             found = every.outputs()
             xs = [x for _, x in every.differentiable]
             got = grad([found[k] for k in places], xs, list(args[-n:]), create_graph=True, allow_unused=True)

@@ -14,7 +14,7 @@ from ..entry import stored
 from ..joining import stack
 from ..kernel import Aval
 from ..node import Edge
-from ..tensor import Tensor, of_buffer
+from ..tensor import Tensor, of_buffer, zeros_of
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can "
@@ -53,6 +53,14 @@ def roots_of(outputs: Sequence[Tensor], given: Sequence[Tensor | None], create: 
             g = g if g.dtype is y.dtype else g.to(y.dtype)
         roots.append((edge, g))
     return roots
+
+
+def targets_of(xs: Sequence[Tensor]) -> list[Edge]:
+    """Where the gradients of the inputs arrive."""
+    targets = [x._gradient_edge() for x in xs]
+    if None in targets:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return targets  # type: ignore[return-value]
 
 
 def implicit(y: Tensor) -> Tensor:
@@ -108,12 +116,7 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         return batched(ys, xs, given, retain_graph, create_graph, allow_unused, materialize_grads)
-    targets = []
-    for x in xs:
-        edge = x._gradient_edge()
-        if edge is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-        targets.append(edge)
+    targets = targets_of(xs)
     roots = roots_of(ys, given, create_graph)
     caught = sweep(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets, held(ys))
     pairs = zip(xs, targets, strict=True)
@@ -129,8 +132,7 @@ def found(g: Tensor | None, x: Tensor, k: int, allow_unused: bool | None, materi
     if g is not None:
         return g
     if materialize:
-        aval = x._node.aval
-        return of_buffer(np.zeros(aval.shape, aval.dtype.storage), aval)
+        return zeros_of(x._node.aval)
     if not allow_unused:
         raise RuntimeError(
             f"The differentiated Tensor at index {k} appears to not have been used in the graph. Set allow_unused=True if this "
@@ -191,12 +193,7 @@ def backward(
     xs = listed(inputs)
     if not xs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    targets = []
-    for x in xs:
-        edge = x._gradient_edge()
-        if edge is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-        targets.append(edge)
+    targets = targets_of(xs)
     caught = sweep(roots, retain, create_graph, targets, held(ys))
     for x, e in zip(xs, targets, strict=True):
         if e in caught:

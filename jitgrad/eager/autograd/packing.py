@@ -10,7 +10,7 @@ from typing import Any
 
 from ..engine import PULL, TWICE, Grads, Releasable, pulled
 from ..kernel import Aval, Kernel
-from ..node import Node, Part, leaf
+from ..node import Node, Part, joined, leaf, types_of
 from ..node import results as parts
 from ..op import PACK
 from ..run import known, run
@@ -41,11 +41,9 @@ class Packed(Releasable):
 
 def packed(node: Node, given: Sequence[Any], several: bool) -> Any:
     """The results of a node, with what it keeps packed."""
-    types = tuple([x.aval if type(x) is Node else type(x) for x in node.inputs])
-    read = node.kernel.inputs_saved(types)
-    edge = Packed()
-    edge.kernel, edge.outs, edge.edges = node.kernel, node.outs, node.edges
-    edge.hooks, edge.trace, edge.seq = None, node.trace, node.seq
+    read = node.kernel.inputs_saved(types_of(node.inputs))
+    edge = joined(Packed(), node.edges)
+    edge.kernel, edge.outs, edge.trace, edge.seq = node.kernel, node.outs, node.trace, node.seq
     edge.inputs = tuple(
         x if type(x) is not Node else Saved(z) if on else x.aval for x, z, on in zip(node.inputs, given, read, strict=True)
     )

@@ -21,9 +21,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
-        storage = source._share()
-        super().__init__(source._value())
-        self._storage, self._path, self._seen = storage, source._path, storage.writes
+        super().__init__(source._node)
+        self._replace(source)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
@@ -36,7 +35,6 @@ class Buffer(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Tensor, persistent: bool = True) -> None:
-        storage = data._share()
-        super().__init__(data._value())
-        self._storage, self._path, self._seen = storage, data._path, storage.writes
+        super().__init__(data._node)
+        self._replace(data)
         self.persistent: Any = persistent

@@ -119,10 +119,7 @@ class Optimizer:
         """Forget the gradients (with set_to_none=False they become zeros)."""
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none or p._grad is None:
-                    p._grad = None
-                else:
-                    p._grad = p._grad.detach().zero_()
+                p._forget_grad(set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient. closure: computes the loss again and returns it."""

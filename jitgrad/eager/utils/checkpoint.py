@@ -10,7 +10,7 @@ from ..engine import PULL, TWICE, Grads, Releasable, sweep
 from ..generator import get_rng_state, set_rng_state
 from ..kernel import Aval
 from ..modes import Mode, modes
-from ..node import Edge, Part, now
+from ..node import Edge, Part, joined, now
 from ..plans import reached
 from ..run import known, run
 from ..tensor import Tensor, of_buffer
@@ -18,14 +18,11 @@ from ..tensor import Tensor, of_buffer
 Function = Callable[..., Any]
 
 
-class Gate(Releasable):
+class Gate(Edge):
     """The way of a gradient out of the part that is computed again."""
 
     __slots__ = ()
     label = "CheckpointInput"
-
-    def release(self) -> None:
-        """It keeps nothing."""
 
 
 PULL[Gate] = lambda edge, grads, wanted: grads
@@ -80,12 +77,10 @@ def checkpoint(
     differ = [isinstance(y, Tensor) and y._gradient_edge() is not None for y in outs]
     if not any(differ):
         return out
-    edge = Again()
+    order = reached([y._gradient_edge() for y, on in zip(outs, differ, strict=True) if on])
+    edge = joined(Again(), (*[args[k]._gradient_edge() for k in at], *outside(order, since)))
     edge.f, edge.args, edge.kwargs, edge.places, edge.state = function, args, kwargs, at, state
     edge.outs = tuple(y._node.aval if on else None for y, on in zip(outs, differ, strict=True))
-    order = reached([y._gradient_edge() for y, on in zip(outs, differ, strict=True) if on])
-    edge.edges = (*[args[k]._gradient_edge() for k in at], *outside(order, since))
-    edge.hooks, edge.trace, edge.seq = None, None, now()
     run([y._value() for y, on in zip(outs, differ, strict=True) if on])
     each = enumerate(zip(outs, differ, strict=True))
     made = [without(y, Part(edge, k) if len(outs) > 1 else edge) if on else y for k, (y, on) in each]
@@ -98,10 +93,7 @@ def inside(args: tuple[Any, ...], at: Sequence[int]) -> tuple[list[Any], list[Ga
     gates: list[Gate | None] = []
     for k in at:
         to = args[k]._gradient_edge()
-        gate = None
-        if to is not None:
-            gate = Gate()
-            gate.edges, gate.hooks, gate.trace, gate.seq = (to,), None, None, now()
+        gate = None if to is None else joined(Gate(), (to,))
         given[k] = args[k].detach()
         given[k]._edge = gate
         gates.append(gate)
