@@ -8,10 +8,8 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from ..front.dispatch import call
-from . import dtypes
+from . import arrays, dtypes
 from .complexes import computed
 from .kernel import Aval, Kernel
 from .op import Op
@@ -39,11 +37,11 @@ def _elu(x: Any, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Any:
 def _gelu(x: Any, approximate: str) -> Any:
     if approximate == "tanh":
         return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
-    return 0.5 * x * (1.0 + special.erf(x * math.sqrt(0.5)))
+    return 0.5 * x * (1.0 + arrays.erf(x * math.sqrt(0.5)))
 
 
 def _silu(x: Any) -> Any:
-    return x * special.expit(x)
+    return x * arrays.expit(x)
 
 
 def _softplus(x: Any, beta: float, threshold: float) -> Any:
@@ -98,15 +96,7 @@ def _prelu(x: Any, weight: Any) -> Any:
 
 def _glu(x: Any, axis: int) -> Any:
     a, b = np.split(x, 2, axis=axis)
-    return a * special.expit(b)
-
-
-def _softmax(x: Any, axis: int) -> Any:
-    return call(special.softmax, (x,), {"axis": axis})
-
-
-def _log_softmax(x: Any, axis: int) -> Any:
-    return call(special.log_softmax, (x,), {"axis": axis})
+    return a * arrays.expit(b)
 
 
 # ---- operations
@@ -293,8 +283,8 @@ def _no_axis(x: Any, f: Any, axis: int) -> Any:
     return f(x.reshape(1), 0).reshape(())
 
 
-_softmaxes = _over("softmax", _softmax, "Softmax")
-_log_softmaxes = _over("log_softmax", _log_softmax, "LogSoftmax")
+_softmaxes = _over("softmax", arrays.softmax, "Softmax")
+_log_softmaxes = _over("log_softmax", arrays.log_softmax, "LogSoftmax")
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..front.dispatch import call
-from . import dtypes
+from . import arrays, dtypes
 from .complexes import computed
+from .joining import cat
 from .kernel import Aval, Kernel
 from .norms import _norm
 from .op import Op, result_dtype
@@ -34,17 +34,8 @@ _diffs = Op("diff", _choose_diff)
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """The n-th differences of neighbours along an axis; first put before and behind what is given."""
     parts = [x for x in (prepend, input, append) if x is not None]
-    whole = input if len(parts) == 1 else _joined(*parts, dim=dim)
+    whole = input if len(parts) == 1 else cat(parts, dim)
     return _diffs(whole, n=int(n), dim=dim)
-
-
-def _concatenated(*xs: Any, axis: int) -> Any:
-    return np.concatenate(xs, axis=axis)
-
-
-_joined = Op(
-    "diff", lambda *types, dim: computed(_concatenated, "Cat", types, result_dtype(types), axis=axis_of(dim, len(types[0].shape)))
-)
 
 
 def _trapezoid(y: Any, *x: Any, dx: float, axis: int, sums: bool) -> Any:
@@ -125,7 +116,7 @@ def _logcumsumexp(x: Any, axis: int) -> Any:
         return x.copy()
     rows = np.moveaxis(x, axis, -1)
     n = rows.shape[-1]
-    places = call(np.arange, (n,), {})
+    places = arrays.arange(n)
     later = places[:, None] < places
     pairs = np.where(later, -np.inf, rows[..., None, :])
     top = np.max(pairs, axis=-1)

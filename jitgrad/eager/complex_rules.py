@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from . import linear, pointwise, reductions
+from . import arrays, linear, pointwise, reductions
 from .complexes import RULES, Pair, absolute, componentwise, exp, log, over, rule, times
 from .functions import _reciprocal, _rsqrt
 
@@ -201,7 +200,7 @@ def tan(z: Pair) -> Pair:
     return im, -re
 
 
-@rule(special.expit)
+@rule(arrays.expit)
 def sigmoid(z: Pair) -> Pair:
     re, im = exp((-z[0], -z[1]))
     return reciprocal((1.0 + re, im))

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from . import dtypes
+from . import arrays, dtypes
 from .complexes import computed
-from .elementwise import INTEGERS, function, kept, missing
+from .elementwise import INTEGERS, _copied, function, kept, missing
 from .kernel import Aval, Kernel
 from .op import Op
 
@@ -34,7 +33,7 @@ atan = arctan = function("atan", np.arctan)
 asinh = arcsinh = function("asinh", np.arcsinh)
 acosh = arccosh = function("acosh", np.arccosh)
 atanh = arctanh = function("atanh", np.arctanh)
-sigmoid = function("sigmoid", special.expit, saves="result")
+sigmoid = function("sigmoid", arrays.expit, saves="result")
 sinc = function("sinc", np.sinc)
 sign = kept("sign", np.sign)
 floor = kept("floor", np.floor, lacks=(dtypes.BOOL,))
@@ -113,10 +112,10 @@ def rad2deg(input: Any) -> Any:
     return _degrees(input, by=180.0 / math.pi)
 
 
-erf = function("erf", special.erf)
-erfc = function("erfc", special.erfc)
-lgamma = function("lgamma", special.gammaln)
-digamma = function("digamma", special.digamma)
+erf = function("erf", arrays.erf)
+erfc = function("erfc", arrays.erfc)
+lgamma = function("lgamma", arrays.gammaln)
+digamma = function("digamma", arrays.digamma)
 
 
 def _logit(x: Any, eps: float | None) -> Any:
@@ -138,14 +137,10 @@ def _nan_to_num(x: Any, nan: float, posinf: float, neginf: float) -> Any:
 
 def _choose_nan_to_num(t: Aval, nan: Any, posinf: Any, neginf: Any) -> Kernel:
     if not t.dtype.is_floating_point:
-        return computed(_same, "NanToNum", (t,), t.dtype)
+        return computed(_copied, "NanToNum", (t,), t.dtype)
     top = dtypes.finfo(t.dtype).max
     limits = (0.0 if nan is None else nan, top if posinf is None else posinf, -top if neginf is None else neginf)
     return computed(_nan_to_num, "NanToNum", (t,), t.dtype, nan=limits[0], posinf=limits[1], neginf=limits[2])
-
-
-def _same(x: Any) -> Any:
-    return x.copy()
 
 
 _nan_to_nums = Op("nan_to_num", _choose_nan_to_num)

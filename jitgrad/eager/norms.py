@@ -211,7 +211,8 @@ def _normalized(x: Any, order: float, axes: Any, eps: float) -> Any:
 
 
 def _choose_normalized(t: Aval, order: float, dim: Any, eps: float) -> Kernel:
-    return computed(_normalized, "Div", (t,), t.dtype, order=order, axes=dims_of(dim, len(t.shape)), eps=eps)
+    to = t.dtype if t.dtype.differentiable else dtypes.get_default_dtype()
+    return computed(_normalized, "Div", (t,), to, order=order, axes=dims_of(dim, len(t.shape)), eps=eps)
 
 
 _normalizes = Op("normalize", _choose_normalized)

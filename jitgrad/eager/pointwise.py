@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from . import comparing, dtypes, functions
+from . import arrays, comparing, dtypes, functions
 from .comparing import *  # noqa: F403
 from .complexes import computed, refuse_complex
 from .elementwise import INTEGERS, Choose, arithmetic, cast, clone, float_dtype, function, missing  # noqa: F401
@@ -108,13 +107,9 @@ def _lerp(x: Any, end: Any, weight: Any) -> Any:
 def _choose_lerp(x: Aval, end: Aval, weight: Any) -> Kernel:
     for name, t in (("end", end), ("weight", weight)):
         if isinstance(t, Aval) and t.dtype is not x.dtype:
-            raise RuntimeError(f"expected dtype {spoken(x)} for `{name}` but got dtype {spoken(t)}")
+            raise RuntimeError(f"expected dtype {x.dtype.spoken} for `{name}` but got dtype {t.dtype.spoken}")
     check_broadcast((x, end, weight))
     return computed(_lerp, "Lerp.1" if isinstance(weight, Aval) else "Lerp", (x, end, weight), x.dtype)
-
-
-def spoken(t: Aval) -> str:
-    return {"float32": "float", "float64": "double", "int64": "long int"}.get(t.dtype.name, t.dtype.name)
 
 
 _addcmuls, _addcdivs = arithmetic("addcmul", _addcmul), arithmetic("addcdiv", _addcdiv)
@@ -186,6 +181,7 @@ def _of_whole(f: Op) -> Any:
 
 
 floor_divide, remainder, fmod = _of_whole(_floor_divide), _of_whole(_remainder), _of_whole(_fmod)
+_ROUNDED = {"floor": _of_whole(_floor_mode), "trunc": _of_whole(_trunc_divide)}
 floor_divide.__doc__ = "The quotient, rounded down. (Integers by a tensor that holds 0: 0, as in NumPy.)"
 remainder.__doc__ = "What is left of a division rounded down: it has the sign of the divisor."
 fmod.__doc__ = "What is left of a division rounded towards 0: it has the sign of the dividend."
@@ -195,9 +191,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
     """input / other; rounded down ("floor") or towards 0 ("trunc"), where that is asked for."""
     if rounding_mode is None:
         return quotient(input, other) if out is None else quotient(input, other, out=out)
-    if rounding_mode not in ("trunc", "floor"):
+    if rounding_mode not in _ROUNDED:
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
-    return (_of_whole(_floor_mode) if rounding_mode == "floor" else _of_whole(_trunc_divide))(input, other)
+    return _ROUNDED[rounding_mode](input, other)
 
 
 divide = div
@@ -360,7 +356,7 @@ atan2 = arctan2 = arithmetic("atan2", np.arctan2, floating=True)
 hypot = arithmetic("hypot", np.hypot, lacks=INTEGERS)
 logaddexp = arithmetic("logaddexp", np.logaddexp, lacks=INTEGERS)
 logaddexp2 = arithmetic("logaddexp2", np.logaddexp2, lacks=INTEGERS)
-xlogy = arithmetic("xlogy", special.xlogy, floating=True)
+xlogy = arithmetic("xlogy", arrays.xlogy, floating=True)
 copysign = arithmetic("copysign", np.copysign, floating=True)
 ldexp = arithmetic("ldexp", _ldexp, floating=True)
 

@@ -7,16 +7,12 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from ..front.dispatch import call
-from . import dtypes
+from . import arrays, dtypes
 from .complexes import computed
 from .kernel import Aval, Kernel, kernel
 from .op import Op
 from .tensor import Tensor
-
-Dims = int | tuple[int, ...] | None
 
 
 def dims_of(dim: Any, rank: int) -> tuple[int, ...] | None:
@@ -212,12 +208,8 @@ var, std, var_mean, std_mean = map(_spreads, ("var", "std", "var_mean", "std_mea
 # ---- logsumexp, cumulative
 
 
-def _fold_logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return call(special.logsumexp, (x,), {"axis": axis, "keepdims": keepdims})
-
-
 def _logsumexp(x: Any, axes: Any, keepdim: bool) -> Any:
-    return _reduced(x, _fold_logsumexp, axes, keepdim)
+    return _reduced(x, arrays.logsumexp, axes, keepdim)
 
 
 def _choose_logsumexp(t: Aval, dim: Any, keepdim: bool) -> Kernel:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy import special
-
-from ..front.dispatch import call
+from . import arrays
 from .activations import log_softmax as _log_softmax
 from .activations import softmax as _softmax
 from .elementwise import arithmetic, function
@@ -28,21 +26,13 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return _log_softmax(input, dim, dtype)
 
 
-def _entr(x: Any) -> Any:
-    return call(special.entr, (x,), {})
-
-
-def _ndtr(x: Any) -> Any:
-    return call(special.ndtr, (x,), {})
-
-
 def _polygamma(x: Any, n: int) -> Any:
-    return call(special.polygamma, (n, x), {})
+    return arrays.polygamma(n, x)
 
 
-entr = function("entr", _entr, "SpecialEntr")
-ndtr = function("ndtr", _ndtr, "Mul.1")
-xlog1py = arithmetic("xlog1py", special.xlog1py, "SpecialXlog1Py", floating=True)
+entr = function("entr", arrays.entr, "SpecialEntr")
+ndtr = function("ndtr", arrays.ndtr, "Mul.1")
+xlog1py = arithmetic("xlog1py", arrays.xlog1py, "SpecialXlog1Py", floating=True)
 _polygammas = function("polygamma", _polygamma)
 
 
@@ -55,9 +45,9 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 # log of the gamma function of p variables = p (p - 1) / 4 log(pi) + sum over j of gammaln(x - j / 2)
 def _multigammaln(x: Any, p: int) -> Any:
-    out = special.gammaln(x) + p * (p - 1) / 4.0 * math.log(math.pi)
+    out = arrays.gammaln(x) + p * (p - 1) / 4.0 * math.log(math.pi)
     for j in range(1, p):
-        out = out + special.gammaln(x - j / 2.0)
+        out = out + arrays.gammaln(x - j / 2.0)
     return out
 
 

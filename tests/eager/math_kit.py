@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import jitgrad.eager as torch
-from jitgrad.eager import activations, norms
 
 from .math_cases import OTHER_NAMES, letters, values
 
-FUNCTIONAL = SimpleNamespace(**{**vars(norms), **vars(activations)})
 STEP = 1e-5
 
 
 def evaluated(expression: str, arrays: dict[str, np.ndarray], dtype: Any = None, grad: bool = True) -> tuple[Any, dict[str, Any]]:
     """(the result, the tensors that it was computed from)"""
     env = {k: torch.tensor(v, dtype=dtype or torch.float64, requires_grad=grad) for k, v in arrays.items()}
-    return eval(expression, {"t": torch, "f": FUNCTIONAL, **env}), env
+    return eval(expression, {"t": torch, "f": torch.nn.functional, **env}), env
 
 
 def weights(shape: tuple[int, ...]) -> np.ndarray:

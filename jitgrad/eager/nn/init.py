@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from .. import creation
 from ..dtypes import float64
@@ -76,6 +75,8 @@ def trunc_normal_(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    from scipy import special
+
     low, high = special.ndtr((a - mean) / std), special.ndtr((b - mean) / std)
     u = draws.uniform(tuple(tensor.shape), float(low), float(high), float64, generator)._buffer()
     return _written(tensor, creation.owned(np.clip(special.ndtri(u) * std + mean, a, b), float64))

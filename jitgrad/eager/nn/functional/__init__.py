@@ -1,5 +1,6 @@
 """`jitgrad.eager.nn.functional`: the layers as functions. As torch.nn.functional."""
 
+from ...norms import cosine_similarity, normalize, pairwise_distance
 from ...pointwise import sigmoid, tanh
 from .activations import *
 from .attention import *

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ... import activations, dtypes
+from ... import activations
 from ...activations import (
+    _out,
+    _prelu,
     celu,
     elu,
     gelu,
@@ -53,10 +55,6 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return activations.softmin(input, _axis("softmin", len(input.shape), dim), dtype)
 
 
-def _out(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
-    return x._write(y) if inplace else y
-
-
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """x where it is positive, else 0."""
     return _out(input, activations.relu(input), inplace)
@@ -82,11 +80,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _out(input, activations.hardswish(input), inplace)
 
 
-def _scaled(x: Any, slope: Any) -> Any:
-    return activations._prelu(x, slope)
-
-
-_rrelu = Op("rrelu", lambda x, slope: converted(_scaled, "RreluWithNoise", (x, slope), x.dtype))
+_rrelu = Op("rrelu", lambda x, slope: converted(_prelu, "RreluWithNoise", (x, slope), x.dtype))
 
 
 def rrelu(
@@ -108,8 +102,8 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     soft = activations.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
-    values, axis = soft.detach(), dim
-    chosen = (values == values.amax(axis, keepdim=True)).to(dtypes.of(logits.dtype))
+    values = soft.detach()
+    chosen = (values == values.amax(dim, keepdim=True)).to(logits.dtype)
     return chosen - values + soft
 
 

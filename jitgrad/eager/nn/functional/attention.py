@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...arrays import arange, softmax
 from ...kernel import Aval, Kernel
 from ...op import Op, converted
 from ...tensor import Tensor
-from .arrays import arange, softmax
 from .dropout import keep_mask
 
 MASKED = -math.inf
@@ -42,8 +42,7 @@ def _choose(q: Aval, k: Aval, v: Aval, *more: Aval, chosen: bool, **options: Any
             "Expected query, key, and value to have the same dtype, but got "
             f"query.dtype: {q.dtype.name} key.dtype: {k.dtype.name} and value.dtype: {v.dtype.name} instead."
         )
-    kernel = converted(_attention, "ScaledDotProductFlashAttentionForCpu", (q, k, v), q.dtype, chosen=chosen, **options)
-    return kernel
+    return converted(_attention, "ScaledDotProductFlashAttentionForCpu", (q, k, v), q.dtype, chosen=chosen, **options)
 
 
 _op = Op("scaled_dot_product_attention", _choose)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...arrays import arange, log_softmax
 from ...kernel import Aval, Kernel, kernel
+from ...norms import _pairwise
 from ...op import Op, converted, result_dtype
 from ...run import known
 from ...tensor import Tensor
-from .arrays import arange, log_softmax
 from .losses import LAST
 from .reduce import legacy, reduced
 
@@ -180,28 +181,6 @@ def cross_entropy(
 # ---- between vectors
 
 
-def _cosine(x: Any, y: Any, axis: int, eps: float) -> Any:
-    """x . y / (max(|x|, eps) max(|y|, eps))"""
-    return np.sum(x * y, axis=axis) / (_at_least(x, axis, eps) * _at_least(y, axis, eps))
-
-
-def _at_least(x: Any, axis: int, eps: float) -> Any:
-    square = np.sum(x * x, axis=axis)
-    return np.where(square > eps * eps, np.sqrt(square), eps)
-
-
-def _choose_cosine(x: Aval, y: Aval, dim: int, eps: float) -> Kernel:
-    return converted(_cosine, "Sum.1", (x, y), result_dtype((x, y)), axis=dim, eps=eps)
-
-
-_cosine_op = Op("cosine_similarity", _choose_cosine)
-
-
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between vectors that lie along an axis."""
-    return _cosine_op(x1, x2, dim=dim, eps=float(eps))
-
-
 def _cosine_loss(x: Any, y: Any, t: Any, margin: float, reduction: str) -> Any:
     """1 - cos for t = 1, max(0, cos - margin) for t = -1. |x|^2 and |y|^2 grow by 1e-12, as in PyTorch."""
     x2, y2 = np.sum(x * x, axis=-1) + 1e-12, np.sum(y * y, axis=-1) + 1e-12
@@ -233,30 +212,10 @@ def cosine_embedding_loss(
     return _cosine_loss_op(input1, input2, target, margin=float(margin), reduction=reduction)
 
 
-def _distance(x: Any, y: Any, p: float, eps: float) -> Any:
-    d = x - y + eps
-    if p == 2:
-        return np.sqrt(np.sum(d * d, axis=-1))
-    return np.sum(np.abs(d) ** p, axis=-1) ** (1.0 / p)
-
-
-def _choose_distance(x: Aval, y: Aval, p: float, eps: float) -> Kernel:
-    return converted(_distance, "Norm.1", (x, y), result_dtype((x, y)), p=p, eps=eps)
-
-
-_distance_op = Op("pairwise_distance", _choose_distance)
-
-
-def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The norm of x1 - x2 + eps along the last axis."""
-    d = _distance_op(x1, x2, p=float(p), eps=float(eps))
-    return d.unsqueeze(-1) if keepdim else d
-
-
 def _triplet(a: Any, b: Any, c: Any, margin: float, p: float, eps: float, swap: bool, reduction: str) -> Any:
-    near, far = _distance(a, b, p, eps), _distance(a, c, p, eps)
+    near, far = _pairwise(a, b, p, eps, False), _pairwise(a, c, p, eps, False)
     if swap:
-        other = _distance(b, c, p, eps)
+        other = _pairwise(b, c, p, eps, False)
         far = np.where(other < far, other, far)
     d = margin + near - far
     return reduced(np.where(d >= 0.0, d, 0.0), reduction)
@@ -283,5 +242,5 @@ def triplet_margin_loss(
 
 
 __all__ = [
-    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "nll_loss", "pairwise_distance", "triplet_margin_loss",
+    "cosine_embedding_loss", "cross_entropy", "nll_loss", "triplet_margin_loss",
 ]  # fmt: skip

@@ -35,8 +35,9 @@ def _check_linear(x: Aval, weight: Aval, bias: Aval | None) -> None:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shown} and {columns}x{rows})")
     if x.dtype is not weight.dtype:
         if bias is None:
-            names = f"{x.dtype.legacy.lower()} != {weight.dtype.legacy.lower()}"
-            raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names}")
+            raise RuntimeError(
+                f"expected m1 and m2 to have the same dtype, but got: {x.dtype.spoken} != {weight.dtype.spoken}"
+            )
         if bias.dtype is x.dtype:
             raise RuntimeError(f"self and mat2 must have the same dtype, but got {x.dtype.legacy} and {weight.dtype.legacy}")
         raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype.legacy} and {weight.dtype.legacy}")

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import xlogy
 from ...kernel import Aval, Kernel
 from ...op import Op, check_broadcast, converted, result_dtype
 from ...run import known
 from ...tensor import Tensor
-from .arrays import xlogy
 from .reduce import legacy, reduced, valid
 
 # ---- bodies: one loss for each cell

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
 from ...kernel import Aval, Kernel
 from ...modes import no_grad
 from ...op import Op, converted, result_dtype
@@ -76,17 +75,6 @@ def _group(x: Any, *more: Any, groups: int, eps: float, scale: bool, shift: bool
     grouped = x.reshape((n, groups, c // groups, *x.shape[2:]))
     y = _standard(grouped, tuple(range(2, grouped.ndim)), eps).reshape(x.shape)
     return _affine(y, more, _channels(x.ndim), scale, shift)
-
-
-def _normal(x: Any, p: float, axis: int, eps: float) -> Any:
-    if p == 2:
-        norm = np.sum(x * x, axis=axis, keepdims=True)
-        norm = np.sqrt(norm)
-    elif p == 1:
-        norm = np.sum(np.abs(x), axis=axis, keepdims=True)
-    else:
-        norm = np.sum(np.abs(x) ** p, axis=axis, keepdims=True) ** (1.0 / p)
-    return x / np.where(norm > eps, norm, eps)
 
 
 # ---- operations
@@ -250,17 +238,4 @@ def group_norm(
     )
 
 
-def _choose_normal(x: Aval, p: float, axis: int, eps: float) -> Kernel:
-    to = x.dtype if x.dtype.rank >= dtypes.FLOAT else dtypes.get_default_dtype()
-    return converted(_normal, "Div", (x,), to, p=p, axis=axis, eps=eps)
-
-
-_normal_op = Op("normalize", _choose_normal)
-
-
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """Divided by the p-norm along an axis, or by eps if that is larger."""
-    return _normal_op(input, p=float(p), axis=int(dim), eps=float(eps))
-
-
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]

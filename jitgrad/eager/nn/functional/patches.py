@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import zeros
+from ...arrays import zeros
 
 Axes = tuple[int, ...]  # one number for each axis that windows slide over
 

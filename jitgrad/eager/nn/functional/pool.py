@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...arrays import arange
 from ...kernel import Aval, Kernel, kernel
 from ...op import Op, converted
 from ...tensor import Tensor
-from .arrays import arange
 from .patches import Axes, padded, per_axis, windows
 
 # ---- bodies

@@ -2,7 +2,7 @@
 
     RNN    h' = f(W x + U h + b)                                          f: tanh or relu
     LSTM   i, f, g, o = W x + U h + b in four parts
-           c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')                s: the logistic function
+           c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')                s: the expit function
     GRU    r, z, n = W x + b and U h + d, each in three parts
            n' = tanh(n + s(r) (U h + d)_n),  h' = (1 - s(z)) n' + s(z) h
 
@@ -19,9 +19,9 @@ import numpy as np
 
 from ....front.control import Control
 from ....front.rewrite import convert
+from ...arrays import expit
 from ...kernel import Aval, Kernel, kernel
 from ...op import Op
-from .arrays import logistic
 
 # ---- one step, from what the inputs contribute
 
@@ -38,7 +38,7 @@ def _relu_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[An
 def _lstm_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[Any, ...]:
     h, c = states
     z, k = _sum(inputs, h @ u.T, d), h.shape[-1]
-    i, f, o = logistic(z[:, :k]), logistic(z[:, k : 2 * k]), logistic(z[:, 3 * k :])
+    i, f, o = expit(z[:, :k]), expit(z[:, k : 2 * k]), expit(z[:, 3 * k :])
     c = f * c + i * np.tanh(z[:, 2 * k : 3 * k])
     return o * np.tanh(c), c
 
@@ -47,7 +47,7 @@ def _gru_step(inputs: Any, states: tuple[Any, ...], u: Any, d: Any) -> tuple[Any
     (h,) = states
     k = h.shape[-1]
     own = h @ u.T if d is None else h @ u.T + d
-    r, z = logistic(inputs[:, :k] + own[:, :k]), logistic(inputs[:, k : 2 * k] + own[:, k : 2 * k])
+    r, z = expit(inputs[:, :k] + own[:, :k]), expit(inputs[:, k : 2 * k] + own[:, k : 2 * k])
     n = np.tanh(inputs[:, 2 * k :] + r * own[:, 2 * k :])
     return ((1.0 - z) * n + z * h,)
 

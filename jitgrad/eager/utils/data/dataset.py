@@ -16,6 +16,7 @@ import numpy as np
 
 from ...creation import owned
 from ...generator import Generator
+from ...interop import looked_at
 from ...random import randperm
 from ...tensor import Tensor
 
@@ -70,7 +71,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if any(t.requires_grad for t in self.tensors) or type(self).__getitem__ is not TensorDataset.__getitem__:
             return None
         at = np.asarray(indices, np.int64)
-        return [owned(t._buffer()[at], t.dtype) for t in self.tensors]
+        return [owned(looked_at(t)[at], t.dtype) for t in self.tensors]
 
 
 class StackDataset(Dataset[Any]):
