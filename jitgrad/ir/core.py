@@ -17,8 +17,9 @@ Everything here is immutable, except `Var.hint`, which is a name for the reader 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..errors import Where
@@ -43,6 +44,11 @@ class Type:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @cached_property
+    def vars(self) -> tuple[Var, ...]:
+        """The variables that the shape mentions. (A compilation asks for a hundred thousand times.)"""
+        return tuple(s for d in self.shape for s in symbols(d) if isinstance(s, Var))
 
     @property
     def is_real(self) -> bool:
@@ -189,17 +195,15 @@ def atom_of(d: DimLike) -> Atom:
     return Size(d)
 
 
-def vars_of(a: Atom) -> Iterator[Var]:
+def vars_of(a: Atom) -> Sequence[Var]:
     """The variables that an atom mentions: itself, those of its size, and those of its type."""
     if isinstance(a, Var):
-        yield a
-    elif isinstance(a, Size):
-        yield from (s for s in symbols(a.dim) if isinstance(s, Var))
-    yield from type_vars(a.type)
+        return (a, *a.type.vars) if a.type.shape else (a,)
+    return [s for s in symbols(a.dim) if isinstance(s, Var)] if isinstance(a, Size) else a.type.vars
 
 
-def type_vars(t: Type) -> Iterator[Var]:
-    return (s for d in t.shape for s in symbols(d) if isinstance(s, Var))
+def type_vars(t: Type) -> Sequence[Var]:
+    return t.vars
 
 
 def swap_dim(d: DimLike, env: Mapping[Any, Atom]) -> DimLike:
@@ -208,7 +212,7 @@ def swap_dim(d: DimLike, env: Mapping[Any, Atom]) -> DimLike:
 
 def swap_type(t: Type, env: Mapping[Any, Atom]) -> Type:
     """The type with other atoms in the place of its variables."""
-    return Type(t.dtype, tuple(swap_dim(d, env) for d in t.shape)) if any(True for _ in type_vars(t)) else t
+    return Type(t.dtype, tuple(swap_dim(d, env) for d in t.shape)) if t.vars else t
 
 
 def swap_atom(a: Atom, env: Mapping[Any, Atom]) -> Atom:

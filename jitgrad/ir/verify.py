@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import InternalError
-from .core import DTYPES, Fn, Let, Var, swap_type, type_vars, vars_of
+from .core import DTYPES, Fn, Let, Var, swap_type, vars_of
 from .show import show
-from .walk import uses
+from .walk import inputs
 
 
 class IRError(InternalError):
@@ -21,35 +21,46 @@ def verify(fn: Fn) -> Fn:
 def _fn(fn: Fn, root: Fn) -> None:
     """A nested program sees only its own variables (so two statements may share a body)."""
     bound: set[Var] = set(fn.params)
-    _need(len(bound) == len(fn.params), f"a parameter of `{fn.name}` is bound twice", root)
+    if len(bound) != len(fn.params):
+        raise _fault(f"a parameter of `{fn.name}` is bound twice", root)
     for p in fn.params:
-        _need(set(type_vars(p.type)) <= bound, f"the type of `{p.hint}` of `{fn.name}` mentions an unbound variable", root)
-        _need(p.type.dtype in DTYPES, f"`{p.hint}` has the unknown dtype {p.type.dtype}", root)
+        if not bound.issuperset(p.type.vars):
+            raise _fault(f"the type of `{p.hint}` of `{fn.name}` mentions an unbound variable", root)
+        if p.type.dtype not in DTYPES:
+            raise _fault(f"`{p.hint}` has the unknown dtype {p.type.dtype}", root)
     for k, let in enumerate(fn.lets):
-        _let(let, f"statement {k} (`{let.op.name}`) of `{fn.name}`", bound, root)
+        wrong = _let(let, bound)
+        if wrong:
+            raise _fault(f"statement {k} (`{let.op.name}`) of `{fn.name}` {wrong}", root)
+        bound.update(let.outs)
+        for f in let.fns:
+            _fn(f, root)
     for r in fn.results:
         loose = [v.hint for v in vars_of(r) if v not in bound]
-        _need(not loose, f"the return of `{fn.name}` uses unbound variables {loose}", root)
+        if loose:
+            raise _fault(f"the return of `{fn.name}` uses unbound variables {loose}", root)
 
 
-def _let(let: Let, at: str, bound: set[Var], root: Fn) -> None:
-    loose = [v.hint for v in uses(let) if v not in bound]
-    _need(not loose, f"{at} uses unbound variables {loose}", root)
-    _need(not bound & set(let.outs), f"{at} rebinds a variable", root)
+def _let(let: Let, bound: set[Var]) -> str:
+    """What is wrong with a statement; "" if nothing. (Every statement is looked at after every pass: no text is made in vain.)"""
+    loose = [v.hint for v in inputs(let) if v not in bound]
+    if loose:
+        return f"uses unbound variables {loose}"
+    if not bound.isdisjoint(let.outs):
+        return "rebinds a variable"
     try:
         want = let.op.type(*let.args, *let.fns, **let.attrs)
     except InternalError as e:
-        raise IRError(f"{at}: {e}, in\n\n{show(root)}") from e
-    _need(len(want) == len(let.outs), f"{at} has {len(let.outs)} results but its rule gives {len(want)}", root)
+        return f"is ill-typed: {e}"
+    if len(want) != len(let.outs):
+        return f"has {len(let.outs)} results but its rule gives {len(want)}"
     own = {w: o for w, o in zip(want, let.outs, strict=True) if isinstance(w, Var)}
     for w, o in zip(want, let.outs, strict=True):
         t = swap_type(w.type if isinstance(w, Var) else w, own)
-        _need(t == o.type, f"{at} has a result of type {o.type} but its rule gives {t}", root)
-    bound |= set(let.outs)
-    for f in let.fns:
-        _fn(f, root)
+        if t != o.type:
+            return f"has a result of type {o.type} but its rule gives {t}"
+    return ""
 
 
-def _need(ok: bool, message: str, root: Fn) -> None:
-    if not ok:
-        raise IRError(f"{message}, in\n\n{show(root)}")
+def _fault(message: str, root: Fn) -> IRError:
+    return IRError(f"{message}, in\n\n{show(root)}")

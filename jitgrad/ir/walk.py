@@ -17,13 +17,10 @@ def inputs(let: Let) -> list[Var]:
     Whoever writes statements goes by this: the order of a set differs from process to process."""
     found: dict[Var, None] = {}
     for a in let.args:
-        if type(a) is Var and not a.type.shape:  # most are; a compilation asks for a hundred thousand
-            found[a] = None
-        else:
-            found.update((v, None) for v in vars_of(a))
+        found.update(dict.fromkeys(vars_of(a)))
     for o in let.outs:
-        if o.type.shape:
-            found.update((v, None) for v in type_vars(o.type))
+        if o.type.vars:
+            found.update(dict.fromkeys(o.type.vars))
     return [v for v in found if v not in let.outs]
 
 
@@ -70,10 +67,7 @@ def use_counts(fn: Fn) -> Counter[Var]:
     """How often each variable is mentioned by statements and results of this level."""
     count: Counter[Var] = Counter()
     for a in chain(*(let.args for let in fn.lets), fn.results):
-        if type(a) is Var and not a.type.shape:
-            count[a] += 1
-        else:
-            count.update(vars_of(a))
+        count.update(vars_of(a))
     return count
 
 

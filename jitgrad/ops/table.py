@@ -51,10 +51,12 @@ def row(
 
 
 def elementwise_type(name: str, gives: str | None, takes: Sequence[str]) -> Callable[..., tuple[Type]]:
+    taken = f"a dtype of {', '.join(takes)}"
+
     def type(*atoms: Atom, **attrs: Any) -> tuple[Type]:
         t = atoms[0].type
         need(all(a.type == t for a in atoms), name, "one dtype and shape", atoms)
-        need(t.dtype in takes, name, f"a dtype of {', '.join(takes)}", atoms)
+        need(t.dtype in takes, name, taken, atoms)
         return (t.of(gives) if gives else t,)
 
     return type
