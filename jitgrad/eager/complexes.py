@@ -13,7 +13,7 @@ import numpy as np
 
 from . import dtypes
 from .kernel import Aval, Kernel
-from .op import converted
+from .op import converted, paired, refusal
 
 Pair = tuple[Any, Any]  # real and imaginary part
 RULES: dict[Any, Callable[..., Any]] = {}  # for a body: on pairs and numbers, gives a pair or a real array
@@ -31,17 +31,13 @@ def computed(
     if rule is None:
         refuse_complex(name, types)
         raise NotImplementedError(refusal(name, to))
-    return converted(_on_pairs, name, types, to, out, saves, rule=rule, **options)
+    return paired(_on_pairs, name, types, to, out, saves, rule=rule, **options)
 
 
 def refuse_complex(name: str, types: tuple[Any, ...]) -> None:
     for t in types:
         if isinstance(t, Aval) and t.dtype.is_complex:
             raise NotImplementedError(refusal(name, t.dtype))
-
-
-def refusal(name: str, d: dtypes.dtype) -> str:
-    return f"\"{name.partition('.')[0].lower()}\" not implemented for '{d.legacy}': complex tensors have no such operation here"
 
 
 def _on_pairs(*xs: Any, rule: Any, **options: Any) -> Any:

@@ -11,7 +11,7 @@ from . import dtypes
 from .creation import owned
 from .elementwise import clone
 from .kernel import Aval, Kernel, kernel
-from .op import Op, check_broadcast, converted, result_dtype
+from .op import Op, check_broadcast, paired, result_dtype
 from .reductions import axis_of
 from .run import known
 from .shapes import expand, numbered, reshape, sizes, sliced, unsqueeze, view
@@ -40,7 +40,7 @@ def _choose_cat(*types: Aval, dim: int) -> Kernel:
                     f"Sizes of tensors must match except in dimension {at}. Expected size {n} but got size {m} for tensor number "
                     f"{k} in the list."
                 )
-    return converted(_cat, "Cat", types, result_dtype(types), dim=at)
+    return paired(_cat, "Cat", types, result_dtype(types), dim=at)
 
 
 def _choose_stack(*types: Aval, dim: int) -> Kernel:
@@ -50,7 +50,7 @@ def _choose_stack(*types: Aval, dim: int) -> Kernel:
                 f"stack expects each tensor to be equal size, but got {list(types[0].shape)} at entry 0 and {list(t.shape)} at "
                 f"entry {k}"
             )
-    return converted(_stack, "Stack", types, result_dtype(types), dim=axis_of(dim, len(types[0].shape) + 1))
+    return paired(_stack, "Stack", types, result_dtype(types), dim=axis_of(dim, len(types[0].shape) + 1))
 
 
 _cat_op, _stack_op = Op("cat", _choose_cat), Op("stack", _choose_stack)

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import dtypes
 from .complexes import computed
+from .elementwise import float_dtype
 from .functions import absolute
 from .kernel import Aval, Kernel
 from .op import Op, check_broadcast, result_dtype
@@ -136,7 +137,10 @@ def _dist(x: Any, z: Any, order: float) -> Any:
 
 def _choose_dist(x: Aval, z: Aval, order: float) -> Kernel:
     check_broadcast((x, z))
-    return computed(_dist, "Dist", (x, z), result_dtype((x, z)), order=order)
+    to = result_dtype((x, z))
+    if not to.differentiable:
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {to.legacy} instead.")
+    return computed(_dist, "Dist", (x, z), to, order=order)
 
 
 _dists = Op("dist", _choose_dist)
@@ -157,7 +161,10 @@ def _choose_cosine(x: Aval, z: Aval, dim: int, eps: float) -> Kernel:
     check_broadcast((x, z))
     rank = max(len(x.shape), len(z.shape))
     (axis,) = dims_of(dim, rank) or (0,)
-    return computed(_cosine, "Sum.1", (x, z), result_dtype((x, z)), axis=axis, eps=eps)
+    to = result_dtype((x, z))
+    if not to.is_floating_point:
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {to.legacy}")
+    return computed(_cosine, "Sum.1", (x, z), to, axis=axis, eps=eps)
 
 
 _cosines = Op("cosine_similarity", _choose_cosine)
@@ -174,7 +181,7 @@ def _pairwise(x: Any, z: Any, order: float, eps: float, keepdim: bool) -> Any:
 
 def _choose_pairwise(x: Aval, z: Aval, **options: Any) -> Kernel:
     check_broadcast((x, z))
-    return computed(_pairwise, "Norm.1", (x, z), result_dtype((x, z)), **options)
+    return computed(_pairwise, "Norm.1", (x, z), float_dtype((x, z)), **options)
 
 
 _pairwises = Op("pairwise_distance", _choose_pairwise)

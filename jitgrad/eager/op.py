@@ -209,7 +209,24 @@ def cast_one(x: Any, to: np.dtype, paired: bool) -> Any:
 def converted(
     body: Any, name: str, types: tuple[Any, ...], to: dtype, out: dtype | None = None, saves: str = "", **options: Any
 ) -> Kernel:
-    """The kernel of a body whose tensors are first converted to the dtype `to`; its result is of the dtype `out`."""
+    """The kernel of a body whose tensors are first converted to the dtype `to`; its result is of the dtype `out`.
+
+    A complex tensor is an array of pairs for the body. Few bodies mean that: see `complexes.computed`.
+    """
+    if to.is_complex:
+        raise NotImplementedError(refusal(name, to))
+    return paired(body, name, types, to, out, saves, **options)
+
+
+def refusal(name: str, d: dtype) -> str:
+    """Of an operation without a meaning on complex numbers."""
+    return f"\"{name.partition('.')[0].lower()}\" not implemented for '{d.legacy}': complex tensors have no such operation here"
+
+
+def paired(
+    body: Any, name: str, types: tuple[Any, ...], to: dtype, out: dtype | None = None, saves: str = "", **options: Any
+) -> Kernel:
+    """`converted` of a body that knows of the pairs."""
     need = tuple([conversion(t.dtype, to) if isinstance(t, Aval) else None for t in types])
     outs = (out,) if out is not None else (to,)
     if any(n is not None for n in need):

@@ -118,6 +118,8 @@ lerp = Op("lerp", _choose_lerp, names=("input", "end", "weight"))
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """input + value * tensor1 * tensor2"""
+    if type(value) is float and not any(x.dtype.differentiable for x in (input, tensor1, tensor2)):
+        value = int(value)  # of integers, as in PyTorch
     return _addcmuls(input, tensor1, tensor2, value)
 
 
@@ -211,6 +213,13 @@ def _power(x: Any, exponent: Any) -> Any:
     return np.power(x, exponent)
 
 
+def _whole_power(x: Any, exponent: Any) -> Any:
+    """Of integers: 0 for what is no integer."""
+    below = exponent < 0
+    sign = np.where(exponent % 2 == 0, 1, x)
+    return np.where(below, np.where(np.abs(x) == 1, sign, 0), np.power(x, np.where(below, 0, exponent)))
+
+
 def _number_power(x: Any, exponent: float) -> Any:
     return np.power(x, exponent)
 
@@ -227,7 +236,8 @@ def _choose_power(x: Any, z: Any, double: bool = False) -> Kernel:
         to = _doubled(to)
     elif to is dtypes.bool and isinstance(z, Aval):
         raise missing("pow", to)
-    return computed(_power, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
+    body = _whole_power if to.rank == dtypes.INTEGER else _power
+    return computed(body, "Pow.1" if isinstance(x, Aval) else "Pow.2", (x, z), to)
 
 
 def _choose_number_power(t: Aval, exponent: Any, double: bool = False) -> Kernel:
@@ -304,11 +314,20 @@ def _clamp(x: Any, *bounds: Any, lower: bool, upper: bool) -> Any:
     return np.where(x > bounds[-1], bounds[-1], x) if upper else x
 
 
+def _clamp_all(x: Any, *bounds: Any, lower: bool, upper: bool) -> Any:
+    """Within bounds that may be nan: then so is the result."""
+    if lower:
+        x = np.where((x < bounds[0]) | np.isnan(bounds[0]), bounds[0], x)
+    return np.where((x > bounds[-1]) | np.isnan(bounds[-1]), bounds[-1], x) if upper else x
+
+
 def _choose_clamp(*types: Any, lower: bool, upper: bool, node: str = "") -> Kernel:
     check_broadcast(types)
     refuse_complex("clamp", types)
     node = node or ("Clamp" if any(isinstance(t, Aval) for t in types[1:]) else "Clamp.1")
-    return computed(_clamp, node, types, result_dtype(types), lower=lower, upper=upper)
+    to = result_dtype(types)
+    body = _clamp_all if to.is_floating_point and all(isinstance(t, Aval) for t in types[1:]) else _clamp
+    return computed(body, node, types, to, lower=lower, upper=upper)
 
 
 _clamps = Op("clamp", _choose_clamp)
@@ -349,7 +368,7 @@ def _ldexp(x: Any, z: Any) -> Any:
 
 
 def _heaviside(x: Any, z: Any) -> Any:
-    return np.where(x == 0, z, np.where(x < 0, 0, np.where(x != x, x, 1)))
+    return np.where(x == 0, z, np.where(x > 0, 1, 0))
 
 
 atan2 = arctan2 = arithmetic("atan2", np.arctan2, floating=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
 from ...arrays import xlogy
 from ...kernel import Aval, Kernel
 from ...op import Op, check_broadcast, converted, result_dtype
@@ -92,7 +93,7 @@ def _ranking(x1: Any, x2: Any, t: Any, margin: float) -> Any:
 
 def _hinge(x: Any, t: Any, margin: float) -> Any:
     below = margin - x
-    return np.where(t == 1, x, 0.0) + np.where(t == -1, np.where(below >= 0.0, below, 0.0), 0.0)
+    return np.where(t != -1, x, 0.0) + np.where(t != 1, np.where(below >= 0.0, below, 0.0), 0.0)
 
 
 # ---- a loss of every cell as an operation
@@ -104,12 +105,15 @@ def _whole(*arrays: Any, each: Any, reduction: str, weighted: bool = False, opti
     return reduced(each(*arrays[:-1], **dict(options)) * arrays[-1], reduction)
 
 
-def loss(name: str, body: Callable[..., Any], node: str | dict[str, str]) -> Op:
-    """node: PyTorch's name of the last step; where that is the reduction, by reduction."""
+def loss(name: str, body: Callable[..., Any], node: str | dict[str, str], spread: bool = False) -> Op:
+    """node: PyTorch's name of the last step; where that is the reduction, by reduction.
+
+    spread: tensors without axes count like the others for the dtype of the result, as they are broadcast first.
+    """
 
     def choose(*types: Aval, reduction: str, weighted: bool = False, **options: Any) -> Kernel:
         check_broadcast(types)
-        to = result_dtype(types)
+        to = dtypes.result_type([t.dtype for t in types], [], []) if spread else result_dtype(types)
         if not to.is_floating_point:
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{to.legacy}'")
         label = node if isinstance(node, str) else node[reduction]
@@ -122,9 +126,9 @@ def loss(name: str, body: Callable[..., Any], node: str | dict[str, str]) -> Op:
 
 LAST = {"mean": "Mean", "sum": "Sum", "batchmean": "Div"}
 
-_mse = loss("mse", _squared, "MseLoss")
-_l1 = loss("l1", _absolute, {**LAST, "none": "Abs"})
-_smooth_l1 = loss("smooth_l1", _smooth, "SmoothL1Loss")
+_mse = loss("mse", _squared, "MseLoss", spread=True)
+_l1 = loss("l1", _absolute, {**LAST, "none": "Abs"}, spread=True)
+_smooth_l1 = loss("smooth_l1", _smooth, "SmoothL1Loss", spread=True)
 _huber_op = loss("huber", _huber, "HuberLoss")
 _bce = loss("binary_cross_entropy", _cross, "BinaryCrossEntropy")
 _bce_logits = loss("binary_cross_entropy_with_logits", _cross_logits, "BinaryCrossEntropyWithLogits")
@@ -290,7 +294,7 @@ def margin_ranking_loss(
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """input where target is 1, max(0, margin - input) where it is -1."""
+    """input where target is 1, max(0, margin - input) where it is -1, their sum elsewhere."""
     return _hinge_op(input, target, reduction=legacy(size_average, reduce, reduction), margin=float(margin))
 
 
