@@ -21,6 +21,19 @@ def _gemv(ta: bool, a: Any, x: Any, out: Any) -> None:
     out[...] = (a.T if ta else a) @ x
 
 
+def _gemm_add(ta: bool, tb: bool, a: Any, b: Any, more: int, out: Any) -> None:
+    out[...] = (a.T if ta else a) @ (b.T if tb else b) + (out if more else 0.0)
+
+
+def _gemv_add(ta: bool, a: Any, x: Any, more: int, out: Any) -> None:
+    out[...] = (a.T if ta else a) @ x + (out if more else 0.0)
+
+
+def _row_blocks(n: int, width: int, matrix: int) -> tuple[int, int]:
+    """Blocks of two rows."""
+    return 2, max(1, -(-n // 2))
+
+
 def _gesv(a: Any, b: Any, out: Any) -> None:
     out[...] = np.linalg.solve(a, b)
 
@@ -42,8 +55,8 @@ class _NumPy:
         return np.full(shape, np.nan if kind == "f" else 0 if kind == "b" else -(10**6), dtype)
 
 
-ROUTINES = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}
-ROUTINES["falling"] = lambda i: i
+ROUTINES: dict[str, Any] = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}
+ROUTINES |= {"gemm_add": _gemm_add, "gemv_add": _gemv_add, "row_blocks": _row_blocks, "falling": lambda i: i}
 
 
 def run(text: Text, args: list[Any]) -> tuple[Any, ...]:

@@ -18,7 +18,10 @@ from .raised import Site, sites, throw
 from .threads import shared
 
 # Where the functions that a text calls by bare names come from on the CPU.
-RUNTIME = ("gemm", "gemv", "imm", "imv", "gesv", "gesm", "trsv", "trsm", "inv", "cholesky", "slogdet", "grow")
+RUNTIME = (
+    *("gemm", "gemv", "gemm_add", "gemv_add", "row_blocks", "imm", "imv"),
+    *("gesv", "gesm", "trsv", "trsm", "inv", "cholesky", "slogdet", "grow"),
+)
 MODULES: dict[str, str] = {
     **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
     **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),

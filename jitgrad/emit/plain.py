@@ -91,6 +91,16 @@ def _filled(f: Callable[..., Any]) -> Callable[..., None]:
     return routine
 
 
+def _added(f: Callable[..., Any]) -> Callable[..., None]:
+    """Likewise; added to what stands there, but where the number before it is 0."""
+
+    def routine(*args: Any) -> None:
+        *given, more, out = args
+        out[...] = out + f(*given) if more else f(*given)
+
+    return routine
+
+
 def _solved(f: Callable[..., Any]) -> Callable[..., bool]:
     """Likewise; the routine tells whether it failed."""
 
@@ -109,10 +119,12 @@ def _product(ta: bool, tb: bool, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 # What calls LAPACK when compiled, in NumPy; the other routines are Python as they are.
-AS_IT_IS = ("imm", "imv", "trsv", "trsm", "grow")
+AS_IT_IS = ("imm", "imv", "trsv", "trsm", "grow", "row_blocks")
 ROUTINES: dict[str, Callable[..., Any]] = {
     "gemm": _filled(_product),
     "gemv": _filled(lambda ta, a, x: (a.T if ta else a) @ x),
+    "gemm_add": _added(_product),
+    "gemv_add": _added(lambda ta, a, x: (a.T if ta else a) @ x),
     "gesv": _solved(np.linalg.solve),
     "gesm": _solved(np.linalg.solve),
     "inv": _solved(np.linalg.inv),

@@ -47,6 +47,7 @@ from ..lower.tidy import reads
 from .expression import NUMPY, Literals, call, expression, filled, names_in, number, parsed, weight
 from .load import Text
 from .raised import exception, sites
+from .routines import ROUTINES, as_it_is
 
 SIGNATURE = {
     "bool": "boolean", "f64": "float64", "f32": "float32",
@@ -273,8 +274,10 @@ class _Printer:
 
     def reshape(self, s: Reshape, pad: int) -> None:
         self.roots[s.buffer] = self.root(s.source.buffer)
-        method = ast.Attribute(self.window(s.source), "reshape")
-        self.assign(pad, s.buffer, ast.Call(method, [self.dim(d) for d in s.buffer.type.shape], []))
+        window = self.window(s.source)
+        if s.source.shape != s.buffer.type.shape:
+            window = ast.Call(ast.Attribute(window, "reshape"), [self.dim(d) for d in s.buffer.type.shape], [])
+        self.assign(pad, s.buffer, window)
 
     def for_(self, s: For, pad: int) -> None:
         self.flush(pad)
@@ -338,7 +341,7 @@ class _Printer:
         self.flush(pad)
         numbers = [w for w in s.outs if not w.shape]
         arrays = [w for w in s.outs if w.shape]
-        name, flags, ins = ROUTINES.get(s.name, _as_it_is)(s)
+        name, flags, ins = ROUTINES.get(s.name, as_it_is)(s)
         args = [*[number(f) for f in flags], *[self.window(w) for w in (*ins, *arrays)]]
         made = [*[self.cell(w.buffer, w.prefix) for w in numbers], *[self.name(v) for v in s.scalars]]
         node = call(name, *args)
@@ -375,36 +378,6 @@ PRINT: dict[type, Callable[[_Printer, Any, int], None]] = {
     Alloc: _Printer.alloc, Reshape: _Printer.reshape, For: _Printer.for_, While: _Printer.while_, If: _Printer.if_,
     Call: _Printer.call, Check: _Printer.check, Grow: _Printer.grow,
 }  # fmt: skip
-
-
-def _as_it_is(s: Call) -> tuple[str, Any, Any]:
-    return s.name, s.flags, s.ins
-
-
-def _matmul(s: Call) -> tuple[str, Any, Any]:
-    (ta, tb), (a, b) = s.flags, s.ins
-    kind = "im" if a.buffer.type.dtype in INTS else "gem"  # type: ignore[union-attr]
-    if len(b.shape) == 1:  # type: ignore[union-attr]
-        return f"{kind}v", (ta,), (a, b)
-    if len(a.shape) == 1:  # type: ignore[union-attr]
-        return f"{kind}v", (not tb,), (b, a)
-    return f"{kind}m", (ta, tb), (a, b)
-
-
-def _triangular(s: Call) -> tuple[str, Any, Any]:
-    return "trsv" if len(s.ins[1].shape) == 1 else "trsm", s.flags, s.ins  # type: ignore[union-attr]
-
-
-def _solve(s: Call) -> tuple[str, Any, Any]:
-    return "gesv" if len(s.ins[1].shape) == 1 else "gesm", s.flags, s.ins  # type: ignore[union-attr]
-
-
-# The routines of `emit/runtime.py` that do what a call says.
-ROUTINES: dict[str, Callable[[Call], tuple[str, Any, Any]]] = {
-    "matmul": _matmul,
-    "solve": _solve,
-    "solve_triangular": _triangular,
-}
 
 
 def signature(t: Type) -> str:

@@ -26,12 +26,12 @@ def _routine(name: str, pattern: str, *kinds: Any) -> tuple[Any, Any]:
     """Signature and code of a call of a helper. A letter of the pattern for each of its parameters:
 
     k  "s" or "d", by the dtype of the first array      c  a letter (ord)      n  a size
-    a  an array, by address                             0, 1  that number, by address
+    a  an array, by address                             0, 1  that number, by address; b: 0 or 1, by address
     """
     arrays = [t for t in kinds if isinstance(t, types.Array)]
     real = arrays[0].dtype
     given = iter(kinds)
-    takes = [{"c": types.int32, "n": types.intp}.get(p) or next(given) for p in _given(pattern, given)]
+    takes = [{"c": types.int32, "n": types.intp, "b": types.intp}.get(p) or next(given) for p in _given(pattern, given)]
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         (ensure_blas if name in ("numba_xxgemm", "numba_xxgemv") else ensure_lapack)()
@@ -46,7 +46,12 @@ def _routine(name: str, pattern: str, *kinds: Any) -> tuple[Any, Any]:
                 args.append(builder.bitcast(slot, byte.as_pointer()))
             else:
                 kind, value = next(rest)
-                if p == "c":
+                if p == "b":
+                    zero, one = context.get_constant(real, 0.0), context.get_constant(real, 1.0)
+                    chosen = builder.select(builder.icmp_signed("!=", value, value.type(0)), one, zero)
+                    slot = cgutils.alloca_once_value(builder, chosen)
+                    args.append(builder.bitcast(slot, byte.as_pointer()))
+                elif p == "c":
                     args.append(builder.trunc(value, byte))
                 elif p == "n":
                     args.append(value)
@@ -62,20 +67,20 @@ def _routine(name: str, pattern: str, *kinds: Any) -> tuple[Any, Any]:
 def _given(pattern: str, kinds: Any) -> Any:
     """The letters that stand for arguments; the types of those that have a fixed one are dropped from `kinds`."""
     for p in pattern:
-        if p in "cn":
+        if p in "cnb":
             next(kinds)
-        if p in "cna":
+        if p in "cnba":
             yield p
 
 
 @intrinsic
-def _gemm(typingctx, ta, tb, m, n, k, a, lda, b, ldb, c, ldc):
-    return _routine("numba_xxgemm", "kccnnn1anan0an", ta, tb, m, n, k, a, lda, b, ldb, c, ldc)
+def _gemm(typingctx, ta, tb, m, n, k, a, lda, b, ldb, more, c, ldc):
+    return _routine("numba_xxgemm", "kccnnn1ananban", ta, tb, m, n, k, a, lda, b, ldb, more, c, ldc)
 
 
 @intrinsic
-def _gemv(typingctx, ta, m, n, a, lda, x, y):
-    return _routine("numba_xxgemv", "kcnn1ana0a", ta, m, n, a, lda, x, y)
+def _gemv(typingctx, ta, m, n, a, lda, x, more, y):
+    return _routine("numba_xxgemv", "kcnn1anaba", ta, m, n, a, lda, x, more, y)
 
 
 @intrinsic
@@ -107,26 +112,40 @@ def _stride(a):
 @numba.njit(**OPTIONS)
 def gemm(ta, tb, a, b, out):
     """out = op(a) @ op(b)"""
-    m, n = out.shape
-    k = a.shape[0] if ta else a.shape[1]
-    if k == 0:
-        for i in range(m):
-            for j in range(n):
-                out[i, j] = 0
-    elif m > 0 and n > 0:  # row-major out is column-major out^T = op(b)^T op(a)^T
-        kinds = YES if tb else NO, YES if ta else NO
-        _gemm(kinds[0], kinds[1], n, m, k, b, _stride(b), a, _stride(a), out, _stride(out))  # type: ignore[call-arg]
+    gemm_add(ta, tb, a, b, 0, out)
 
 
 @numba.njit(**OPTIONS)
 def gemv(ta, a, x, out):
     """out = op(a) @ x"""
+    gemv_add(ta, a, x, 0, out)
+
+
+@numba.njit(**OPTIONS)
+def gemm_add(ta, tb, a, b, more, out):
+    """out = op(a) @ op(b), and if there is more, added to what stands in out"""
+    m, n = out.shape
+    k = a.shape[0] if ta else a.shape[1]
+    if k == 0:
+        if more == 0:
+            for i in range(m):
+                for j in range(n):
+                    out[i, j] = 0
+    elif m > 0 and n > 0:  # row-major out is column-major out^T = op(b)^T op(a)^T
+        kinds = YES if tb else NO, YES if ta else NO
+        _gemm(kinds[0], kinds[1], n, m, k, b, _stride(b), a, _stride(a), more, out, _stride(out))  # type: ignore[call-arg]
+
+
+@numba.njit(**OPTIONS)
+def gemv_add(ta, a, x, more, out):
+    """out = op(a) @ x, and if there is more, added to what stands in out"""
     m, n = a.shape
     if m == 0 or n == 0:
-        for i in range(out.shape[0]):
-            out[i] = 0
+        if more == 0:
+            for i in range(out.shape[0]):
+                out[i] = 0
     else:  # row-major a is column-major a^T
-        _gemv(NO if ta else YES, n, m, a, _stride(a), x, out)  # type: ignore[call-arg]
+        _gemv(NO if ta else YES, n, m, a, _stride(a), x, more, out)  # type: ignore[call-arg]
 
 
 @numba.njit(**OPTIONS)
@@ -148,6 +167,24 @@ def imv(ta, a, x, out):
         for k in range(x.shape[0]):
             s += (a[k, i] if ta else a[i, k]) * x[k]
         out[i] = s
+
+
+# ---- blocks of rows
+
+CACHE = 3 << 19  # bytes of a core's cache that a block may fill
+FAST = 10**6  # multiplications: BLAS does a product of so few by a shorter way
+FEWEST = 64  # rows, below which a block is not worth it
+
+
+@numba.njit(**OPTIONS)
+def row_blocks(n, width, matrix):
+    """How many of n rows a block has, and how many blocks there are, one at least. Of a row, `width` bytes are in use; `matrix`:
+    the cells of the largest matrix that is multiplied with a block."""
+    b = min(CACHE // max(width, 1), max(FAST // max(matrix, 1), 1))
+    b -= b % 16
+    if b < FEWEST or b >= n:
+        return n, 1
+    return b, (n + b - 1) // b
 
 
 # ---- solves and factorisations

@@ -12,8 +12,8 @@
         Reshape  buffer = window                       another name and shape of the same memory
         For      for index in lo..hi { block }         `nest`: its iterations come from the axes of arrays; `parallel`: threads
                                                        share them; `dealt`: it has those iterations of this whole range
-                                                       that one iteration of the parallel loop around it is to do; `note`:
-                                                       what the text says about it
+                                                       that one iteration of the parallel loop around it is to do; `blocks`:
+                                                       its iterations are those of blocks of rows; `note`: what the text says
         While    while { block ; go } { block }
         If       if atom { block } else { block }
         Call     windows, scalars = name(window | atom, ...)          a library routine; it fills the windows
@@ -131,6 +131,7 @@ class For:
     nest: bool = False
     parallel: bool = False
     dealt: tuple[DimLike, DimLike] | None = None
+    blocks: bool = False
     note: str = ""
 
 

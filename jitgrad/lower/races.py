@@ -47,7 +47,7 @@ from .tidy import makes, reads
 Ranges = dict[Any, tuple[DimLike, DimLike]]
 Roots = Mapping[Buffer, Window]
 
-SAFE_CALLS = frozenset({"matmul", "solve_triangular"})  # library routines that raise nothing
+SAFE_CALLS = frozenset({"matmul", "matmul_add", "row_blocks", "solve_triangular"})  # library routines that raise nothing
 
 
 @dataclass(frozen=True)

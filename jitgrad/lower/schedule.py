@@ -14,6 +14,7 @@ from ..ir.core import Fn, Var
 from ..ir.dims import DimLike, Opaque, Sym, combine, of_symbol
 from ..ir.walk import size_symbols
 from .block import Block, End
+from .blocks import blocked
 from .constructs import CONSTRUCTS
 from .facts import Again, Facts, survey
 from .merge import merged
@@ -38,7 +39,7 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(stripped(hoisted(parallelised(merged(tidy(plan, attempt.zeroed))))))
+            return verify_plan(stripped(hoisted(blocked(parallelised(merged(tidy(plan, attempt.zeroed)))))))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
 
 

@@ -33,17 +33,17 @@ F32 = Type("f32")
 
 
 def stripped(plan: Plan) -> Plan:
-    return replace(plan, body=_block(plan.body, False))
+    return replace(plan, body=in_strips(plan.body))
 
 
-def _block(block: Block, within: bool) -> Block:
+def in_strips(block: Block, within: bool = False) -> Block:
     """`within`: a loop stands around."""
     out: list[Stmt] = []
     for s in block:
         if isinstance(s, For) and pays(s, within) and (sums := narrow_sums(s)):
             out += strips(s, sums)
         else:
-            out.append(map_blocks(s, lambda b, s=s: _block(b, within or isinstance(s, (For, While)))))  # type: ignore[misc]
+            out.append(map_blocks(s, lambda b, s=s: in_strips(b, within or isinstance(s, (For, While)))))  # type: ignore[misc]
     return tuple(out)
 
 

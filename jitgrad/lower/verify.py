@@ -28,6 +28,7 @@ from .plan import (
     everywhere,
 )  # fmt: skip
 from .races import Ranges, judge, other_names
+from .rows import clash
 from .tidy import dim_vars, makes, reads, window_vars
 
 
@@ -46,6 +47,7 @@ class _Verifier:
         self.plan = plan
         self.allocated: set[Buffer] = set()  # ever: none twice
         self.ranges: Ranges = {}  # of the indices of the loops so far
+        self.roots: dict[Buffer, Buffer] = {}  # of memory with another name, the first one
         self.written: set[Buffer] = {p for p in plan.params if isinstance(p, Buffer)}
 
     def need(self, ok: bool, message: str) -> None:
@@ -81,6 +83,9 @@ class _Verifier:
             if isinstance(s, For):
                 if s.parallel:
                     self.shared(s)
+                if s.blocks:
+                    why = clash(s)
+                    self.need(not why, why)
                 self.ranges[s.index] = (s.lo, s.hi)
                 self.block(s.body, scalars | {s.index}, set(buffers))
                 self.keep(s.body, scalars)
@@ -123,6 +128,7 @@ class _Verifier:
         elif isinstance(s, Reshape):
             self.need(s.source.buffer in buffers, f"`{s.source.buffer.hint}` is reshaped before it is allocated")
             buffers.add(s.buffer)
+            self.roots[s.buffer] = self.roots.get(s.source.buffer, s.source.buffer)
             self.written.add(s.buffer)
         elif isinstance(s, (Store, Grow)):
             self.need(s.buffer in buffers, f"`{s.buffer.hint}` is written before it is allocated")
@@ -130,7 +136,7 @@ class _Verifier:
             if isinstance(s, Store):
                 self.need(len(s.index) == s.buffer.type.rank, f"an index of `{s.buffer.hint}` has the wrong rank")
                 self.need(s.how == "=" or s.buffer in self.written, f"`{s.buffer.hint}` is added to before it is set")
-            self.written.add(s.buffer)
+            self.writes(s.buffer)
         elif isinstance(s, Load):
             self.need(s.buffer in buffers and s.buffer in self.written, f"`{s.buffer.hint}` is read before it is written")
             self.need(len(s.index) == s.buffer.type.rank, f"an index of `{s.buffer.hint}` has the wrong rank")
@@ -139,7 +145,10 @@ class _Verifier:
                 self.need(not isinstance(w, Window) or w.buffer in self.written, f"{s.name} reads what was not written")
             for w in s.outs:
                 self.need(w.buffer in buffers and not w.buffer.param, f"{s.name} writes what is not ours")
-                self.written.add(w.buffer)
+                self.writes(w.buffer)
+
+    def writes(self, b: Buffer) -> None:
+        self.written.update((b, self.roots.get(b, b)))
 
 
 __all__ = ["PlanError", "Set", "dim_vars", "verify_plan"]
