@@ -84,8 +84,23 @@ def flat(a: Any) -> Any:
     return a.reshape(-1)[1:], a.reshape(a.shape[1], a.shape[0]), a.reshape(-1, a.shape[1])
 
 
+def diagonals(a: Any) -> Any:
+    d = np.diagonal(a)
+    x = np.ones(a.shape[0])
+    x[::2] += d[::2]
+    return x, d[1::3] - x[1::3]
+
+
+def shorter(x: Any, y: Any, k: Any) -> Any:
+    n = min(len(x), len(y))
+    return x[:n] + y, x[: max(0, n - k)] + y[: n - k]
+
+
 # function, example, others that the program serves, others that it does not
 CASES = [
+    (diagonals, (array(7, 8),), [(array(8, 11),), (array(13, 13),)], [(array(9, 8),)]),
+    (diagonals, (array(8, 8),), [(array(9, 9),)], [(array(8, 9),)]),
+    (shorter, (array(9), array(7), 2), [(array(8), array(8), 3)], [(array(7), array(9), 2), (array(9), array(7), 8)]),
     (differences, (array(9),), [(array(5),), (array(30),)], [(array(4),), (array(3),)]),
     (halves, (array(10),), [(array(6),), (array(26),)], [(array(9),)]),
     (odd, (array(10),), [(array(7),), (array(6),), (array(25),)], []),

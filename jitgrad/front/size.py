@@ -14,7 +14,7 @@ from ..errors import ConcretizationError, ShapeError, raise_at
 from ..ir.affine import at_least
 from ..ir.build import apply, size
 from ..ir.core import Var
-from ..ir.dims import Dim, DimLike, Opaque, Sym, combine, evaluate, low, symbols
+from ..ir.dims import Dim, DimLike, Opaque, Sym, combine, evaluate, low, of_symbol, symbols
 from .context import current
 from .handlers import check
 
@@ -164,6 +164,9 @@ def _unify(d: DimLike) -> bool:
         if isinstance(s, Sym) and abs(d.terms[s]) == 1 and _alone(s, d):
             rest = combine(d, Dim({s: 1}), -d.terms[s])
             trace.again(s, rest * -d.terms[s])
+    for s, other in _ordered(d):  # min(n, m): by which of the two is larger in the example
+        more = Sym(f"{s.name}_more", 0, example(combine(of_symbol(s), other, -1)))
+        trace.again(s, combine(other, of_symbol(more), 1))
     for s, k in _divided(d):  # n // 2, n % 2: by the remainder that the example has
         value = s.example
         if value is not None and value >= 0 and s.low > LOWEST:
@@ -181,15 +184,33 @@ def _alone(s: Sym, d: Dim) -> bool:
     return not any(x is s for t in d.terms if isinstance(t, Opaque) for a in t.args for x in symbols(a))
 
 
-def _divided(d: DimLike) -> Iterator[tuple[Sym, int]]:
-    """The symbols within quotients and remainders by a number."""
+def _terms(d: DimLike) -> Iterator[Opaque]:
+    """The opaque terms, also those within others."""
     for t in d.terms if isinstance(d, Dim) else ():
         if isinstance(t, Opaque):
-            k = t.args[-1]
-            if t.op in ("floordiv", "mod") and isinstance(k, int) and k > 1:
-                yield from ((s, k) for s in symbols(t.args[0]) if isinstance(s, Sym))
+            yield t
             for a in t.args:
-                yield from _divided(a)
+                yield from _terms(a)
+
+
+def _ordered(d: DimLike) -> Iterator[tuple[Sym, DimLike]]:
+    """The symbols that decide a minimum or maximum, each with what it is at least in the example."""
+    for t in _terms(d):
+        if t.op in ("min", "max"):
+            a, b = t.args
+            over = combine(a, b, -1) if example(a) >= example(b) else combine(b, a, -1)
+            assert isinstance(over, Dim)
+            for s in over.terms:
+                if isinstance(s, Sym) and over.terms[s] == 1 and _alone(s, over):
+                    yield s, combine(of_symbol(s), over, -1)
+
+
+def _divided(d: DimLike) -> Iterator[tuple[Sym, int]]:
+    """The symbols in quotients and remainders by a number."""
+    for t in _terms(d):
+        k = t.args[-1]
+        if t.op in ("floordiv", "mod") and isinstance(k, int) and k > 1 and isinstance(t.args[0], Dim):
+            yield from ((s, k) for s in t.args[0].terms if isinstance(s, Sym))
 
 
 def number_of_elements(shape: tuple[DimLike, ...]) -> DimLike:
