@@ -122,14 +122,16 @@ def returned(inside: Inner) -> str:
 Back = Callable[[Mapping[int, Value]], dict[int, Value]]
 
 
-def reverse(inside: Inner, wrt: Sequence[int]) -> tuple[Sequence[Value], Back]:
-    """The forward sweep, written here; and `back(bars of results by place)`: the bars of the parameters `wrt`."""
+def reverse(inside: Inner, wrt: Sequence[int], warn: bool = True) -> tuple[Sequence[Value], Back]:
+    """The forward sweep, written here; and `back(bars of results by place)`: the bars of the parameters `wrt`. `warn`: of a
+    derivative that is 0 everywhere, which is seldom meant."""
     fn = inside.fn
     outs, pulled = sweep(fn, inside.args, [k in wrt for k in range(len(fn.params))])
 
     def back(gs: Mapping[int, Value]) -> dict[int, Value]:
         bars = pulled([gs.get(k) for k in range(len(outs))])
-        warn_if_flat(fn, fn.name, [k for k in wrt if bars[k] is None])
+        if warn:
+            warn_if_flat(fn, fn.name, [k for k in wrt if bars[k] is None])
         return {k: tangent_or_zero(bars[k], inside.args[k]) for k in wrt}
 
     return outs, back
@@ -200,12 +202,14 @@ def without(of: str, what: str) -> None:
 class Forward(Transformation):
     """primals -> (out, pullback), within a trace"""
 
+    warn: bool = True
+
     suffix: ClassVar[str] = "vjp"
 
     def __call__(self, *primals: Any) -> Any:
         inside = inner(self.f, primals, {})
         chosen = Chosen.every(primals)
-        outs, back = reverse(inside, chosen.wrt(inside))
+        outs, back = reverse(inside, chosen.wrt(inside), self.warn)
         result = inside.rebuild(outs)
 
         def pullback(cotangent: Any) -> Any:

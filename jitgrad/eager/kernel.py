@@ -8,7 +8,6 @@ differentiated again) are read off the program. No derivative is written here or
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 
 from ..api import derive
 from ..api.match import Matcher
-from ..errors import ZeroDerivativeWarning
 from ..front.trace import Traced, trace_call
 from ..ir.core import Lit, Type
 from ..ir.dims import evaluate, solve
@@ -218,10 +216,9 @@ class _Pull:
             return self.primal(*full)
 
         bars = [next(gs) if g else None for g in self.given]
-        _, pull = derive.Forward(_Plain(varied))(*within)
-        with warnings.catch_warnings():  # a zero derivative is nothing to warn of in a graph: relu has one of second order
-            warnings.simplefilter("ignore", ZeroDerivativeWarning)
-            out = tuple(pull(tuple(bars) if len(bars) > 1 else bars[0]))
+        # A zero derivative is nothing to warn of in a graph: relu has one of second order.
+        _, pull = derive.Forward(_Plain(varied), warn=False)(*within)
+        out = tuple(pull(tuple(bars) if len(bars) > 1 else bars[0]))
         return out if len(out) > 1 else out[0]
 
 

@@ -438,3 +438,18 @@ def test_the_same_words_as_pytorch(tmp_path):
     assert out[0] == out[1]
 
 
+
+
+# ---- derivatives that are zero
+
+
+def test_a_zero_derivative_is_nothing_to_warn_of(recwarn, monkeypatch):
+    """Nor does making a pullback touch the filters of warnings, which all threads share."""
+    monkeypatch.setattr("warnings.catch_warnings.__enter__", lambda self: pytest.fail("the filters of warnings are changed"))
+    x = leaf(0.3, -1.7, 2.5)
+    y = torch.relu(x * x - 1.0)
+    (g,) = grad(y.sum(), x, create_graph=True)
+    (h,) = grad((g * g).sum(), x, create_graph=True)
+    torch.where(x > 0.0, torch.ones(3), torch.full((3,), 2.0)).sum().item()
+    assert torch.equal(h, torch.where(x * x > 1.0, 8.0 * x, 0.0 * x))
+    assert not recwarn.list
