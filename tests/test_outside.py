@@ -1,8 +1,10 @@
-"""What is asked once, while tracing, would be stale at every later call: clocks, chance, texts of computed numbers."""
+"""What comes from outside or is asked once, while tracing: clocks, chance and texts would be stale at every later call; arrays of
+constants are new each time."""
 
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import random
 import secrets
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 import jitgrad as jg
-from jitgrad.errors import ConcretizationError, Unsupported
+from jitgrad.errors import AliasError, ConcretizationError, Unsupported
 from jitgrad.front.trace import trace_call
 
 X = np.linspace(0.5, 2.0, 9)
@@ -95,3 +97,85 @@ def test_errors_may_tell_of_computed_numbers() -> None:
         g(-X)
     with pytest.raises(AssertionError, match="<a traced float64> is large"):
         g(100 * X)
+
+
+# ---- arrays that NumPy makes while tracing: of numbers that are all known, too many to be written into the program
+
+
+def in_each_iteration(x):
+    """What each iteration makes is new."""
+    s = 0.0
+    for k in range(x.shape[0]):
+        w = np.eye(5)
+        w[0, 0] += x[k]
+        w[k % 5] *= x[0]
+        s += np.sum(w * w)
+    return s
+
+
+def in_a_branch(x):
+    w = np.arange(20.0)
+    if x[0] < 1.0:
+        w = np.arange(20.0)[::-1].copy()
+        w[3:] *= x[1]
+    w[0] = x[2]
+    return np.sum(w * w)
+
+
+def by_a_helper(x):
+    def ramp(v):
+        w = np.linspace(0.0, 1.0, 30)
+        w[3] *= v
+        return w
+
+    a, b = ramp(x[0]), ramp(x[1])
+    return a.sum() * b.sum()
+
+
+def by_a_view(x):
+    w = np.eye(6)
+    for k in range(len(x)):
+        row = w[k % 6]
+        row /= x[k]
+    return np.sum(w)
+
+
+MADE = [in_each_iteration, in_a_branch, by_a_helper, by_a_view]
+
+
+@pytest.mark.parametrize("f", MADE, ids=lambda f: f.__name__)
+def test_arrays_of_constants_are_new_and_may_be_written(f: Any) -> None:
+    np.testing.assert_allclose(jg.jit(f)(X), f(X), rtol=1e-13)
+    g = jg.grad(f)
+    steps = 1e-6 * np.eye(X.size)
+    np.testing.assert_allclose(g(X), [(f(X + h) - f(X - h)) / 2e-6 for h in steps], rtol=1e-6, atol=1e-6)
+    v = np.cos(X)
+    second = (g(X + 1e-6 * v) - g(X - 1e-6 * v)) / 2e-6
+    np.testing.assert_allclose(jg.hvp(f, (X,), (v,))[0], second, rtol=1e-6, atol=1e-6)
+
+
+@functools.cache
+def cached(n: int) -> Any:
+    return np.arange(float(n))
+
+
+@functools.cache
+def cached_ones(n: int) -> Any:
+    return np.ones(n)
+
+
+def test_arrays_in_a_cache_are_read() -> None:
+    f = lambda x: sum(cached(20)[k] * x[k] for k in range(9)) + cached(20)[0] * x[0] + np.sum(cached(3))
+    np.testing.assert_allclose(jg.grad(f)(X), np.arange(9.0))
+
+
+@pytest.mark.parametrize("table", [cached, cached_ones])
+@pytest.mark.parametrize("n", [3, 20])
+def test_arrays_in_a_cache_are_not_written(table: Any, n: int) -> None:
+    def f(x):
+        a = table(n)
+        a[0] = x[0]
+        return table(n).sum()
+
+    with pytest.raises(AliasError, match="an array from outside of the function"):
+        jg.grad(f)(X)

@@ -15,11 +15,12 @@ import numpy as np
 
 from ..errors import HIDDEN_PACKAGES, ConcretizationError, NoSource, Unsupported, raise_at
 from .builtin import Iteration, prange
-from .captured import constant
+from .captured import adopt, constant
 from .context import current, here
 from .dispatch import OWN, call, call_ufunc
 from .names import is_library, lookup, name_of, refuse
 from .rewrite import convert, is_converted
+from .scope import Box
 from .standin import Array, StandIn, boxed, describe, involved
 from .vectorized import special
 
@@ -196,16 +197,16 @@ def _where_traced(f: Any, traced: Function, *args: Any, **kwargs: Any) -> Any:
 
 
 def _cached(f: Any, inner: Function, *args: Any, **kwargs: Any) -> Any:
-    """functools.cache: keys are plain values."""
-    return inner(*args, **kwargs) if involved(args) or involved(kwargs) else boxed_result(f(*args, **kwargs))
+    """functools.cache: keys are plain values. What it holds, later calls see: an array in it is not the function's own."""
+    return inner(*args, **kwargs) if involved(args) or involved(kwargs) else boxed_result(f(*args, **kwargs), adopt)
 
 
-def boxed_result(x: Any) -> Any:
+def boxed_result(x: Any, box: Callable[[np.ndarray], Box] = constant) -> Any:
     """Inside a trace there are no bare arrays: what NumPy made is a constant in a box of its own."""
     if isinstance(x, np.ndarray):
-        return Array(constant(x))
+        return Array(box(x))
     if isinstance(x, (tuple, list)) and any(isinstance(v, (np.ndarray, tuple, list)) for v in x):
-        parts = [boxed_result(v) for v in x]
+        parts = [boxed_result(v, box) for v in x]
         return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
     return x
 

@@ -20,34 +20,36 @@ from .promote import NAME_OF
 from .scope import Box, Scope
 
 SMALL = 16  # elements
+OUTSIDE = "an array from outside of the function, which is not an argument"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Captured:
     array: np.ndarray  # held, so that its identity stays its own
-    box: Box
     param: Var
+    box: Box | None = None  # of an array from outside
 
 
 def adopt(x: np.ndarray, name: str = "") -> Box:
     """The box of an array from outside."""
     trace = current()
-    known = trace.captures.get(id(x))
-    if known is None:
-        known = capture(x, name, frozen="an array from outside of the function, which is not an argument")
+    known = _captured(x, name)
+    if known.box is None:
+        known.box = Box(Value(known.param), known.param.hint, frozen=OUTSIDE, scope=_root(trace.scope))
     return known.box
 
 
 def constant(x: np.ndarray) -> Box:
-    """A new box for an array that NumPy made while tracing."""
-    if id(x) in current().captures:
-        return current().captures[id(x)].box
+    """A new box, of the scope that is running, for an array that NumPy made while tracing."""
+    known = current().captures.get(id(x))
+    if known is not None and known.box is not None:
+        return known.box
     cells = x.ravel()
     if cells.size and _uniform(cells):
         return Box(Value(literal(cells[0].item(), Type(_dtype(x), x.shape))), "c")
     if 0 < cells.size <= SMALL or not x.ndim:
         return Box(promote.lift(x).value, "c")
-    return capture(x, "c", frozen="").box
+    return Box(Value(_captured(x, "c").param), "c")
 
 
 def _uniform(cells: np.ndarray) -> bool:
@@ -57,12 +59,12 @@ def _uniform(cells: np.ndarray) -> bool:
     return bool(np.all(same & signs))
 
 
-def capture(x: np.ndarray, name: str, frozen: str) -> Captured:
+def _captured(x: np.ndarray, name: str) -> Captured:
+    """The parameter for it."""
     trace = current()
-    hint = name or f"c{len(trace.captures)}"
-    param = trace.root.param(Var(Type(_dtype(x), x.shape), hint))
-    box = Box(Value(param), hint, frozen=frozen, scope=_root(trace.scope))
-    trace.captures[id(x)] = Captured(x, box, param)
+    if id(x) not in trace.captures:
+        param = trace.root.param(Var(Type(_dtype(x), x.shape), name or f"c{len(trace.captures)}"))
+        trace.captures[id(x)] = Captured(x, param)
     return trace.captures[id(x)]
 
 
@@ -85,4 +87,4 @@ def _dtype(x: np.ndarray) -> str:
     return name
 
 
-__all__ = ["Captured", "adopt", "capture", "constant"]
+__all__ = ["Captured", "adopt", "constant"]
