@@ -9,7 +9,9 @@ import operator
 import numpy as np
 import pytest
 
+import jitgrad as jg
 from jitgrad.front.promote import Operand
+from jitgrad.front.trace import trace_call
 from jitgrad.ir.build import trace
 from jitgrad.ir.core import Type
 from jitgrad.ir.interp import interp
@@ -89,3 +91,43 @@ def test_python(f, xs):
         assert o.weak
         assert o.dtype == DTYPE_OF[type(w)]
         np.testing.assert_allclose(g, w, rtol=1e-14)
+
+
+# ---- integers that the program computes have 64 bits
+
+
+def linear_congruence(x, h):
+    out = 0.0
+    for i in range(len(x)):
+        h = h * 6364136223846793005 + 1442695040888963407
+        out += x[h % 5] * x[i] * ((h >> 33) & 7)
+    return out
+
+
+def shifts(x, h):
+    out = 0.0
+    for i in range(len(x)):
+        h ^= h << 13
+        h ^= h >> 7
+        h ^= h << 17
+        out += x[abs(h) % len(x)] * x[i]
+    return out
+
+
+def unsigned(x, h):
+    h = np.uint64(h)
+    out = 0.0
+    for i in range(len(x)):
+        h = h * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+        out += x[i] * float(h >> np.uint64(40)) / 2**24
+    return out
+
+
+@pytest.mark.parametrize("f", [linear_congruence, shifts, unsigned], ids=lambda f: f.__name__)
+def test_integers_wrap_around_as_those_of_numba(f):
+    x = np.linspace(0.5, 2.0, 9)
+    with np.errstate(over="ignore"):
+        want = f(x, np.int64(12345))
+    traced = trace_call(f, [x, 12345])
+    np.testing.assert_allclose(jg.jit(f)(x, 12345), want, rtol=1e-14)
+    np.testing.assert_allclose(interp(traced.fn, x, 12345), [want], rtol=1e-14)

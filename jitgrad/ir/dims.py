@@ -99,6 +99,8 @@ class Dim:
     __radd__, __rmul__ = __add__, __mul__
 
 
+WRAP = 1 << 63
+
 FOLD: dict[str, Callable[..., int]] = {
     "mul": lambda a, b: a * b,
     "floordiv": lambda a, b: a // b,
@@ -230,13 +232,14 @@ def substitute(d: DimLike, swap: Callable[[Any], DimLike | None]) -> DimLike:
 
 
 def evaluate(d: DimLike, value: Callable[[Any], int]) -> int:
-    """The number, given the number of each symbol."""
+    """The number, given the number of each symbol: in 64 bits, as machine code computes it."""
     if isinstance(d, int):
         return d
-    return d.c + sum(
+    n = d.c + sum(
         k * (FOLD[s.op](*[evaluate(a, value) for a in s.args]) if isinstance(s, Opaque) else int(value(s)))
         for s, k in d.terms.items()
     )
+    return n if -WRAP <= n < WRAP else (n + WRAP) % (2 * WRAP) - WRAP
 
 
 def solve(pairs: Iterable[tuple[DimLike, int]], known: Mapping[Sym, int] | None = None) -> dict[Sym, int]:
