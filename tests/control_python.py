@@ -79,6 +79,41 @@ def rows_are_views(A):
     return np.sum(B)
 
 
+@case(MATRIX)
+def cells_by_their_indices(A):
+    """Loops over grids, left early and counted."""
+    table, s = np.arange(40.0).reshape(5, 8), 0.0
+    for k, (i, j) in enumerate(np.ndindex(A.shape)):
+        s += A[i, j] * A[i, 0] * k
+    for (i, j), v in np.ndenumerate(A):
+        if v < 0.0 or i == j:
+            continue
+        s += v * v * (i - j)
+        if s > 1e3:
+            break
+    for (i, j), w in np.ndenumerate(table):
+        s += w * A[i % 2, j % 2]
+    for i, j in np.ndindex(2, 12):
+        s += A[i, i] ** j
+    return s
+
+
+@case(MATRIX)
+def flat_cells(A):
+    B, s = A.copy(), 0.0
+    for v, w in zip(A.T.flat, A[::-1].flat):
+        s += np.sin(v) * w
+    for k in range(1, B.size):
+        B.flat[k] += 0.5 * B.flat[k - 1]
+    B.flat[::3] = A.flat[-1]
+    C = np.empty(B.T.shape)
+    C.flat = B
+    for v in C.flat:
+        s = 0.9 * s + v * v
+    C.T.flat = 2.0
+    return s + np.sum(C) * len(A.flat) + A.T.flat[1:4].sum()
+
+
 @case(VECTOR)
 def triangular(x):
     n, s = len(x), 0.0

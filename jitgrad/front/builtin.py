@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
-import itertools
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -57,23 +56,6 @@ class Iteration:
 
     def __bool__(self) -> bool:
         return len(self) > 0
-
-
-@dataclass(frozen=True, eq=False)
-class Grid(Iteration):
-    """The indices of an array of this shape, the last one running fastest."""
-
-    shape: tuple[Any, ...] = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        return itertools.product(*[builtins.range(operator.index(n)) for n in self.shape])
-
-
-def ndindex(*shape: Any) -> Grid:
-    """np.ndindex"""
-    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    dims = tuple(_integer(n) if isinstance(n, Scalar) else int(n) for n in shape)
-    return Grid(number_of_elements(dims), lambda k: operator.index(k), "np.ndindex", shape=tuple(map(size_of, dims)))
 
 
 LONG = 8  # a range of more items is described: a `for` records it
@@ -319,7 +301,7 @@ OWN.update({
     builtins.min: extreme(smallest, min), builtins.max: extreme(largest, max), builtins.int: int_,
     operator.index: lambda x: x if size_in(x) is not None else operator.index(x),
     copy.copy: lambda x: x.copy(), copy.deepcopy: lambda x, memo=None: x.copy(),
-    np.ndindex: ndindex, np.shape: shape_, np.size: size_, np.ndim: lambda a: len(as_array(a).dims),
+    np.shape: shape_, np.size: size_, np.ndim: lambda a: len(as_array(a).dims),
     np.array: array_, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: contiguous("C"),
     np.asfortranarray: contiguous("F"),
     np.asarray_chkfinite: asarray, np.require: lambda a, dtype=None, requirements=None: asarray(a, dtype),

@@ -18,6 +18,7 @@ from .builtin import Iteration, prange
 from .captured import adopt, constant
 from .context import current, here
 from .dispatch import OWN, call, call_ufunc
+from .grids import ndenumerate, ndindex
 from .names import is_library, lookup, name_of, refuse
 from .rewrite import convert, is_converted
 from .scope import Box
@@ -152,8 +153,8 @@ def _table(f: Any, *args: Any, **kwargs: Any) -> Any:
 
 ITERATES = frozenset({enumerate, zip, reversed, len})  # what they make of a range of computed length is described like it
 DECIDE: tuple[Any, ...] = (all, any, max, min)  # by the values that a generator brings, which may be traced
-PLAIN: dict[Any, Any] = {  # what memory holds is no constant; which range it was is told
-    np.empty: np.zeros, np.empty_like: np.zeros_like, numba.prange: prange,
+PLAIN: dict[Any, Any] = {  # what memory holds is no constant; which range it was, or which grid, is told
+    np.empty: np.zeros, np.empty_like: np.zeros_like, numba.prange: prange, np.ndindex: ndindex, np.ndenumerate: ndenumerate,
 }  # fmt: skip
 
 

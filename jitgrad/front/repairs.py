@@ -29,6 +29,7 @@ REPAIRS: dict[str, str] = {
     "np.linalg.tensorinv": "reshape to a matrix and use np.linalg.inv",
     **dict.fromkeys(("np.apply_along_axis", "np.apply_over_axes", "np.frompyfunc", "np.fromfunction",
                      "np.piecewise"), LOOPED),
+    "np.nditer": "for v in x.flat: ..., or for i, j in np.ndindex(x.shape): ...",
     "np.select": "nest np.where: np.where(c1, x1, np.where(c2, x2, default))",
     "np.choose": "nest np.where, or stack the choices and index them",
     "np.putmask": "x[:] = np.where(mask, values, x)",

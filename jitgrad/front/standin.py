@@ -204,6 +204,14 @@ class Array(StandIn):
     def size(self) -> Any:
         return size_of(number_of_elements(self.dims))
 
+    @property
+    def flat(self) -> Any:
+        return PROPERTIES["flat"](self)
+
+    @flat.setter
+    def flat(self, x: Any) -> None:
+        METHODS["flat="](self, x)
+
     def write(self, x: Any) -> None:
         """`self[...] = x`: converted to the dtype of the array and broadcast to its shape, as NumPy does."""
         here()

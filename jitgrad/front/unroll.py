@@ -16,10 +16,11 @@ from ..errors import ConcretizationError, TraceError, raise_at
 from ..ir.build import size, value
 from ..ir.dims import combine
 from .body import recorded
-from .builtin import LONG, Grid, Iteration, described, iteration, range_
+from .builtin import LONG, Iteration, described, iteration, range_
 from .calls import boxed_result
 from .carry import Unstable, refuse_unstable
 from .context import current
+from .grids import Grid
 from .merge import choose
 from .places import Snapshot
 from .raising import check_that
@@ -68,11 +69,11 @@ def course_of(it: Iteration) -> Course:
 
 
 def _grid(names: Names, grid: Grid, body: Body) -> None:
-    """np.ndindex: one loop for each axis."""
+    """One loop for each axis."""
 
     def level(k: int, index: tuple[Any, ...]) -> None:
         if k == len(grid.shape):
-            return body(index)
+            return body(grid.cell(index))
         return run_for(replace(names, site=(names.site, k)), range_(grid.shape[k]), lambda i: level(k + 1, (*index, i)))
 
     level(0, ())
