@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -104,3 +105,21 @@ def test_the_program_keeps_that(f: Any, args: Any) -> None:
 def test_wants_a_derivative() -> None:
     with pytest.raises(jg.errors.ArgumentError, match="memory_plan wants a derivative"):
         jg.memory_plan(np.sin, 1.0)
+
+
+def scattered(x: Any, where: Any) -> Any:
+    total, h = 0.0, np.zeros(3)
+    for i in numba.prange(where.shape[0]):
+        total += np.sin(x[where[i]])
+        h[where[i] % 3] += x[i] ** 2
+    return total + np.sum(h * h)
+
+
+def test_copies_for_each_thread() -> None:
+    """Sums into arrays: of the loop, and of its return sweep. A sum into a number takes no memory worth a row."""
+    plan = jg.memory_plan(jg.grad(scattered), np.linspace(0.5, 1.0, 9), np.arange(9) % 5)
+    threads = numba.get_num_threads()
+    assert [(r.name, r.shape) for r in plan] == [("h_parts", (threads, 3)), ("x_bar_parts", (threads, 9))]
+    assert plan.bytes == 8 * threads * 12
+    assert {r.loop for r in plan} == {"prange"} and "each thread adds to a copy of its own" in repr(plan)
+    assert not jg.memory_plan(jg.grad(lambda x: sum(x[i] ** 2 for i in numba.prange(9))), np.ones(9))

@@ -1,4 +1,4 @@
-"""memory_plan: what a derivative will remember, in bytes, and why; a table when printed."""
+"""memory_plan: what a derivative will remember, in bytes, and why, and what threads have for themselves; a table when printed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numba
 import numpy as np
 
-from ..errors import ArgumentError, raise_at
+from ..errors import ArgumentError, Where, raise_at
 from ..front.trace import Traced, trace_call
 from ..front.tree import flatten
-from ..ir.dims import Sym, evaluate, symbols
+from ..ir.core import Fn, Type
+from ..ir.dims import DimLike, Sym, evaluate, symbols
 from ..ir.interp import NUMPY, bind_sizes
-from ..transform.decisions import Decision, Kept, recorded
+from ..ir.walk import everywhere
+from ..lower.parallel import copies
+from ..lower.plan import everywhere as statements
+from ..lower.schedule import schedule
+from ..transform.decisions import Decision, recorded
 from .programs import Function
 from .report import table
 
 UNKNOWN = "?"  # a size that is known only when the program runs
+OWN_COPY = "each thread adds to a copy of its own"
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def memory_plan(df: Any, *args: Any, **kwargs: Any) -> MemoryPlan:
 
     df: a function made by `grad`, `value_and_grad`, `vjp`, ... Nothing runs and nothing is compiled. Rows of a `while` have
     a length that is known only when it runs: their size is that of one iteration. Arrays that the function itself makes are
-    not listed.
+    not listed; the copies for each thread of arrays that a `prange` adds to are (there may be fewer).
 
     >>> import numpy as np, jitgrad as jg
     >>> def f(x):
@@ -86,7 +93,20 @@ def memory_plan(df: Any, *args: Any, **kwargs: Any) -> MemoryPlan:
         traced = trace_call(df.transformation, args, kwargs)
     last = decisions[-1].root if decisions else None
     sizes = sizes_of(traced, args, kwargs)
-    return MemoryPlan(r for d in decisions if d.root is last for r in rows_of(d, sizes, 0))
+    kept = [r for d in decisions if d.root is last for r in rows_of(d, sizes, 0)]
+    return MemoryPlan([*kept, *copy_rows(traced.fn, sizes)])
+
+
+def copy_rows(fn: Fn, sizes: dict[Sym, int]) -> Iterator[Row]:
+    """Arrays that the iterations of a parallel loop add to: each thread adds to a copy of its own."""
+    if not any(let.attrs.get("parallel") for _, let in everywhere(fn)):
+        return
+    for loop, copy in copies(schedule(fn).body):
+        t = copy.type
+        if t.rank > 1:  # (one axis: a number for each thread)
+            where = next((w for s in statements(loop.body) if (w := getattr(s, "where", None))), None)
+            shape = (numba.get_num_threads(), *[number_or_form(d, sizes) for d in t.shape[1:]])
+            yield Row(place_of(where), "prange", "copies", copy.hint, t.dtype, shape, bytes_of(shape, t), OWN_COPY)
 
 
 def sizes_of(traced: Traced, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[Sym, int]:
@@ -95,22 +115,28 @@ def sizes_of(traced: Traced, args: Sequence[Any], kwargs: dict[str, Any]) -> dic
 
 
 def rows_of(d: Decision, sizes: dict[Sym, int], depth: int) -> Iterator[Row]:
-    place = f"{os.path.basename(d.where.filename)}:{d.where.lineno}" if d.where else ""
     for kept in d.kept:
-        shape = shape_of(kept, sizes)
-        known = all(isinstance(n, int) for n in shape[int(kept.each) :])
-        size = prod(shape[int(kept.each) :]) * NUMPY[kept.type.dtype]().itemsize if known else None
-        yield Row(place, d.what, d.way, kept.name, kept.type.dtype, shape, size, kept.why, depth)
+        numbers = tuple(number_or_form(n, sizes) for n in kept.type.shape)
+        shape = (UNKNOWN, *numbers) if kept.each else numbers
+        size = bytes_of(numbers, kept.type)
+        yield Row(place_of(d.where), d.what, d.way, kept.name, kept.type.dtype, shape, size, kept.why, depth)
     for inner in d.inner:
         yield from rows_of(inner, sizes, depth + 1)
 
 
-def shape_of(kept: Kept, sizes: dict[Sym, int]) -> tuple[int | str, ...]:
-    """Numbers where the arguments decide them, the form otherwise."""
+def place_of(where: Where | None) -> str:
+    return f"{os.path.basename(where.filename)}:{where.lineno}" if where else ""
 
-    known = lambda d: all(s in sizes for s in symbols(d))
-    numbers = [evaluate(d, sizes.__getitem__) if known(d) else str(d) for d in kept.type.shape]
-    return (UNKNOWN, *numbers) if kept.each else tuple(numbers)
+
+def bytes_of(shape: Sequence[int | str], t: Type) -> int | None:
+    numbers = [n for n in shape if isinstance(n, int)]
+    return prod(numbers) * NUMPY[t.dtype]().itemsize if len(numbers) == len(shape) else None
+
+
+def number_or_form(d: DimLike, sizes: dict[Sym, int]) -> int | str:
+    """The number where the arguments decide it, the form otherwise."""
+    known = all(s in sizes for s in symbols(d))
+    return evaluate(d, sizes.__getitem__) if known else str(d)
 
 
 def _bytes(r: Row) -> str:

@@ -26,7 +26,7 @@ loop. That is the error of the first iteration that has one, as if these had run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -172,6 +172,15 @@ def chunked(s: For, verdict: Verdict, threads: Var) -> list[Stmt]:
         *([raised(guard.checks, bads, chunks)] if guard.checks else []),
         *[added(v, how, parts[v], chunks) for v, how in (*verdict.scalars.items(), *verdict.arrays.items())],
     ]
+
+
+def copies(block: Block) -> Iterator[tuple[For, Buffer]]:
+    """The arrays of which each thread has a copy, and the loop that makes them. Their first axis is that of the copies."""
+    for s in block:
+        if isinstance(s, For) and s.parallel:
+            yield from ((s, a.buffer) for a in block if isinstance(a, Alloc) and a.buffer.type.shape[:1] == (s.hi,))
+        for _, inner in blocks(s):
+            yield from copies(inner)
 
 
 def _parts(t: Type, hint: str, chunks: Var) -> Buffer:
