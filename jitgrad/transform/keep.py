@@ -25,6 +25,7 @@ from .cut import INFINITE
 from .decisions import Kept, reason
 from .depend import Around
 from .final import Finals, assuming, known
+from .flags import BYTE, grouped, packed, unpacked
 from .joint import Joint, make_joint, put_back, undoable
 from .remember import Question, Split, cheapest, dependents, emitter, split
 from .versions import chain_of
@@ -240,11 +241,13 @@ class Keeper:
         self.kind, self.view, self.joint = places.kind, places.view, places.joint
         have = places.rows()
         self.more = [v for v in way.saved if v not in have]
-        places_of = {**have, **{v: len(self.view.rows) + k for k, v in enumerate(self.more)}}
+        self.rows = grouped(self.more)
+        places_of = {**have, **{v: len(self.view.rows) + k for k, vs in enumerate(self.rows) for v in vs}}
         self.row_of = {v: places_of[v] for v in way.saved}
+        self.bit = {v: k for vs in self.rows if len(vs) > 1 for k, v in enumerate(vs)}
         # The lengths of the ragged rows that are remembered; each is counted once, and where a row begins is a row behind.
         self.lengths = list(dict.fromkeys(v.type.shape[0] for v in self.more if places.ragged(v.type)))
-        self.begin = {n: len(self.view.rows) + len(self.more) + q for q, n in enumerate(self.lengths)}
+        self.begin = {n: len(self.view.rows) + len(self.rows) + q for q, n in enumerate(self.lengths)}
 
     def decided(self) -> list[Kept]:
         """What is remembered and why, in the terms of the program around the loop."""
@@ -252,12 +255,13 @@ class Keeper:
         rows = () if self.kind is WHILE else (self.count(),)
         question = self.places.question(self.want)
         found = []
-        for v in self.more:
+        for v, *others in self.rows:
             ragged = self.places.ragged(v.type)
-            t = self.places.stored(v.type) or v.type
+            t = BYTE if others else self.places.stored(v.type) or v.type
             t = swap_type(Type(t.dtype, t.shape[1:]) if ragged else t, names)
             t = Type(t.dtype, t.shape if ragged else (*rows, *t.shape))
-            found.append(Kept(v.hint, t, reason(v, question, self.way), ragged or self.kind is WHILE))
+            name = ", ".join(x.hint for x in (v, *others))
+            found.append(Kept(name, t, reason(v, question, self.way), ragged or self.kind is WHILE))
         begin = Kept("begin", Type(I64.dtype, rows), "where each of the rows of unknown length begins", self.kind is WHILE)
         return [*found, *[begin] * len(self.lengths)]
 
@@ -276,15 +280,16 @@ class Keeper:
             write_checks(joint, env, emit)
             outs = [emit(r) for r in joint.primal_results]
             saved = []
-            for v in self.more:
-                x = emit(v)
-                saved.append(suggest(padded(x, swap_type(self.places.stored(v.type) or v.type, env)), v.hint))
+            for v, *others in self.rows:
+                x = packed([emit(f) for f in (v, *others)]) if others else emit(v)
+                t = x.type if others else swap_type(self.places.stored(v.type) or v.type, env)
+                saved.append(suggest(padded(x, t), v.hint))
             counted = [size(combine(dim_of(x.atom), swap_dim(n, env), 1)) for x, n in zip(args[e:], self.lengths, strict=True)]
             return (*outs[:c], *counted, *outs[c:], *saved, *args[e:])
 
         init = (*view.init, *[value(0)] * len(self.lengths))
         hints = [*[v.hint for v in view.carries], *["begin"] * len(self.lengths)]
-        new = [(k, v.type.shape[0]) for k, v in enumerate(self.more, len(view.rows)) if self.places.ragged(v.type)]
+        new = [(k, v.type.shape[0]) for k, (v, *_) in enumerate(self.rows, len(view.rows)) if self.places.ragged(v.type)]
         ragged = (*view.ragged, *[(k, c + self.lengths.index(n)) for k, n in new])
         last, middle, rows = bind_step(self.kind, view, step, init, hints, ragged)
         return last[:c], middle, rows
@@ -338,6 +343,8 @@ class Keeper:
 
     def read_back(self, v: Var, rows: Sequence[Value], at: int, row: Value, env: dict[Var, Any]) -> Value:
         t = swap_type(v.type, env)
+        if v in self.bit:
+            return unpacked(_row(rows[at], row, "flags"), self.bit[v])
         if not self.places.ragged(v.type):
             return cut_out(_row(rows[at], row, v.hint), t, v.hint)
         counter = self.places.counter_of(v)

@@ -15,6 +15,7 @@ from .forget import forget
 from .fuse import fuse, upwards
 from .gather import gather
 from .hoist import hoist
+from .interchange import interchange
 from .order import order
 from .picks import picks
 from .promote import promote
@@ -29,12 +30,12 @@ PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
-    "windows": windows, "picks": picks,
+    "windows": windows, "picks": picks, "interchange": interchange,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
 # what the adjoint is.
-BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "simplify")
+BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "interchange", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",
@@ -46,7 +47,8 @@ def run(fn: Fn, names: Sequence[str], seconds: dict[str, float] | None = None) -
     """The program after these passes. `seconds`: where to add what each took."""
     for name in names:
         start = time.perf_counter()
-        fn = verify(PASSES[name](fn))
+        done = PASSES[name](fn)
+        fn = done if done is fn else verify(done)
         if seconds is not None:
             seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
     return fn

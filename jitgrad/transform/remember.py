@@ -354,11 +354,11 @@ def recomputable(let: Let, storable: Callable[[Type], bool]) -> bool:
 
 
 def weight(v: Var, let: Let | None, storable: Callable[[Type], bool]) -> int:
-    """In eighths of a scalar: a bool weighs one. Results of one statement are all remembered or all computed again, so that
-    the sizes in their types agree."""
+    """In bytes, of numbers as if they had eight; a bool weighs one, and so does what flags share (`flags.py`). Results of one
+    statement are all remembered or all computed again, so that the sizes in their types agree."""
     if not all(storable(o.type) for o in (let.outs if let else (v,))):
         return INFINITE
-    return (1 if v.type.dtype == "bool" else 8) * max(1, elements(v.type))
+    return (1 if v.type.dtype in ("bool", "u8") else 8) * max(1, elements(v.type))
 
 
 def program_order(fn: Fn) -> list[Var]:
