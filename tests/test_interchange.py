@@ -179,6 +179,17 @@ def chosen(a, b):
     return w
 
 
+def as_it_was_before(a, b):
+    """The inner loop reads an array that it overwrites, as it was when the iteration began."""
+    n, m = a.shape
+    c = a.copy()
+    for k in range(m):
+        d = c.copy()
+        for j in range(1, n):
+            c[j, k] = d[j - 1, k] * b[j, k]
+    return c
+
+
 def handed_on(a, b):
     """Scalars before, between and behind: what is made is handed on, what is read is read again."""
     n, m = a.shape
@@ -209,6 +220,7 @@ LEGAL = {
     recurrence_inside: ["j(k)", "k"],
     rows_of_an_array: ["j(k)"],
     by_columns: ["j(k)"],
+    as_it_was_before: ["j(k)"],
     chosen: ["k", "j(k)", "k"],
     handed_on: ["k", "j(k)", "k", "j(k)", "k"],
 }
@@ -539,6 +551,9 @@ class Nest:
             inside.append(f"{t} -= np.tanh({s}) * {self.term('j')}")
         if self.random.random() < 0.3:
             inside.append(f"c[j, k] += np.sin({self.expression('j')})")
+        if self.random.random() < 0.2:
+            self.lines.insert(len(self.lines) - 1, "        d = c.copy()")
+            inside.append(f"c[j, k] = d[n - 1 - j, k] * 0.5 + {self.term('j')}")
         if self.random.random() < 0.2:
             inside.append(f"u[j] += {self.expression('j')}")
         self.lines += ["            " + x for x in inside]

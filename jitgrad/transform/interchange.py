@@ -342,12 +342,13 @@ class _Writer:
         inner = Loop.of(let)
         which = {part.advances[k]: k for k in ks}
         carry = [which.get(o) for o in let.outs]
-        init = [self.initial(a) if k is None else self.state[k][1] for a, k in zip(inner.init, carry, strict=True)]
         hints = [p.hint for p in inner.carries]
+        starts = zip(inner.init, hints, carry, strict=True)
+        init = [self.initial(a, hint) if k is None else self.state[k][1] for a, hint, k in starts]
         with_sum = [None if k is not None else added(inner, n) for n, k in enumerate(carry)]
 
         def step(i: Value, j: Value, state: Sequence[Value]) -> tuple[Value, ...]:
-            env = self.env(i, {k: x for k, x in zip(carry, state, strict=True) if k is not None})
+            env = self.env(i, {})  # an array that the loop also reads is as it was before the loop
             self.provide(env, [v for a in inner.consts for v in vars_of(a)], i)
             body: Env = {inner.index: j.atom, **dict(zip(inner.inner, (v.atom for v in read(env, inner.consts)), strict=True))}
             at = self.cell(i)
@@ -369,7 +370,7 @@ class _Writer:
         self.arrays.update((o, x) for o, k, x in zip(let.outs, carry, done, strict=True) if k is None)
         return tuple(x for k, x in sorted((k, x) for k, x in zip(carry, done, strict=True) if k is not None))
 
-    def initial(self, a: Atom) -> Value:
+    def initial(self, a: Atom, hint: str) -> Value:
         """The array of what a scalar begins with."""
         if isinstance(a, Lit):
             return self.row(a, a.value)
@@ -379,9 +380,9 @@ class _Writer:
         def step(i: Value, row: Value) -> Value:
             env = self.env(i, {})
             self.provide(env, vars_of(a), i)
-            return put(row, read(env, (a,))[0], self.cell(i), hint=a.hint)
+            return put(row, read(env, (a,))[0], self.cell(i), hint=hint)
 
-        return self.over(step, self.row(a), hints=[a.hint])[0]
+        return self.over(step, self.row(a), hints=[hint])[0]
 
 
 def added(view: Loop, k: int) -> tuple[str, Atom] | None:
