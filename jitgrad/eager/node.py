@@ -46,23 +46,35 @@ def joined(edge: E, edges: Sequence[Edge | None]) -> E:
     return edge
 
 
-class Node(Edge):
-    """A value: `buffer` in the storage form of its dtype if it is known, else `kernel` applied to `inputs`."""
+class Applied(Edge):
+    """A kernel applied to inputs."""
 
-    __slots__ = ("age", "aval", "buffer", "inputs", "kernel", "outs", "owner", "spent")
+    __slots__ = ("inputs", "kernel", "outs")
 
-    aval: Aval
-    buffer: np.ndarray | None
     kernel: Kernel
-    inputs: tuple[Any, ...]  # Nodes and Python numbers
-    outs: tuple[Aval, ...]  # of all results; `aval` is the first
-    owner: Any  # whose value it is: a weak reference to a tensor, or HELD (by a storage, or by several); None: nobody's
-    spent: Spent | None  # after its return sweep
-    age: Age | None  # of what a storage holds: since when, and until when
+    inputs: tuple[Any, ...]
+    outs: tuple[Aval, ...]  # types of all results
 
     @property
     def results(self) -> int:  # type: ignore[override]
         return len(self.outs)
+
+    @property
+    def label(self) -> str:
+        return self.kernel.label
+
+
+class Node(Applied):
+    """A value: `buffer` in the storage form of its dtype if it is known, else `kernel` applied to `inputs`: Nodes and Python
+    numbers. `aval` is the type of the first result."""
+
+    __slots__ = ("age", "aval", "buffer", "owner", "spent")
+
+    aval: Aval
+    buffer: np.ndarray | None
+    owner: Any  # whose value it is: a weak reference to a tensor, or HELD (by a storage, or by several); None: nobody's
+    spent: Spent | None  # after its return sweep
+    age: Age | None  # of what a storage holds: since when, and until when
 
     def is_held(self) -> bool:
         """Is there a tensor that may be asked for this value?"""
@@ -71,10 +83,6 @@ class Node(Edge):
     @property
     def place(self) -> int:  # type: ignore[override]
         return self.kernel.options["k"] if is_pick(self.kernel) else 0
-
-    @property
-    def label(self) -> str:
-        return self.kernel.label
 
     def __repr__(self) -> str:
         return f"<node {self.seq} {self.kernel.name} {self.aval}{'' if self.buffer is None else ' known'}>"
@@ -136,22 +144,10 @@ class Part(Edge):
         return self.edges[0].label
 
 
-class Spent(Edge):
-    """What remains of a node after its return sweep: the shape of the graph, and the types, but no values."""
+class Spent(Applied):
+    """What remains of a node after its return sweep: the shape of the graph, and types and numbers as inputs, but no values."""
 
-    __slots__ = ("inputs", "kernel", "outs")
-
-    kernel: Kernel
-    inputs: tuple[Any, ...]  # types and numbers
-    outs: tuple[Aval, ...]
-
-    @property
-    def results(self) -> int:  # type: ignore[override]
-        return len(self.outs)
-
-    @property
-    def label(self) -> str:
-        return self.kernel.label
+    __slots__ = ()
 
 
 def _known() -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine import PULL, TWICE, Grads, Releasable, pulled
-from ..kernel import Aval, Kernel
-from ..node import Node, Part, joined, leaf, types_of
+from ..kernel import Aval
+from ..node import Applied, Node, Part, joined, leaf, types_of
 from ..node import results as parts
 from ..op import PACK
 from ..run import known, run
@@ -18,22 +18,12 @@ from ..tensor import of_buffer
 from .saved import Saved
 
 
-class Packed(Releasable):
+class Packed(Applied, Releasable):
     """A recorded operation whose inputs are packed. `inputs`: for each a `Saved`, a type, or a number; None when let go."""
 
-    __slots__ = ("inputs", "kernel", "outs")
+    __slots__ = ()
 
-    kernel: Kernel
-    inputs: tuple[Any, ...] | None
-    outs: tuple[Aval, ...]
-
-    @property
-    def results(self) -> int:  # type: ignore[override]
-        return len(self.outs)
-
-    @property
-    def label(self) -> str:
-        return self.kernel.label
+    inputs: tuple[Any, ...] | None  # type: ignore[assignment]
 
     def release(self) -> None:
         self.inputs = None

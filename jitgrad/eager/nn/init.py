@@ -135,25 +135,28 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
 NOTHING = "Initializing zero-element tensors is a no-op"
 
 
+def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    """gain / sqrt(fan); 0, with a warning, where there are no elements."""
+    if 0 in tensor.shape:
+        warnings.warn(NOTHING, stacklevel=3)
+        return 0.0
+    return calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+
+
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
     """Uniformly between +-gain sqrt(3 / fan), with the gain of leaky_relu with slope a (or of another function)."""
-    if 0 in tensor.shape:
-        warnings.warn(NOTHING, stacklevel=2)
-        return tensor
-    bound = math.sqrt(3.0) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
-    return uniform_(tensor, -bound, bound, generator)
+    scale = _kaiming(tensor, a, mode, nonlinearity) * math.sqrt(3.0)
+    return uniform_(tensor, -scale, scale, generator) if scale else tensor
 
 
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
     """Normally with the standard deviation gain / sqrt(fan)."""
-    if 0 in tensor.shape:
-        warnings.warn(NOTHING, stacklevel=2)
-        return tensor
-    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
+    scale = _kaiming(tensor, a, mode, nonlinearity)
+    return normal_(tensor, 0.0, scale, generator) if scale else tensor
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
