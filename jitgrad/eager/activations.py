@@ -265,6 +265,8 @@ def _over(name: str, body: Any, node: str) -> Op:
         if to.rank < dtypes.FLOAT:
             raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{to.legacy}'")
         axis = axis_of(dim, len(t.shape))
+        if not t.numel:
+            return computed(np.positive, node, (t,), to)
         whole = _negated if negated else _axis if t.shape else _no_axis
         return computed(whole, node, (t,), to, saves="result", f=body, axis=axis)
 

@@ -19,13 +19,14 @@ from .tensor import Tensor
 
 
 def _diff(x: Any, n: int, axis: int) -> Any:
-    return np.diff(x, n=n, axis=axis)
+    return np.diff(x, n=n, axis=axis) if n else np.positive(x)
 
 
 def _choose_diff(t: Aval, n: int, dim: int) -> Kernel:
     if not t.shape:
         raise RuntimeError("diff expects input to be at least one-dimensional")
-    return computed(_diff, "Sub", (t,), t.dtype, n=n, axis=axis_of(dim, len(t.shape)))
+    axis = axis_of(dim, len(t.shape))
+    return computed(_diff, "Sub", (t,), t.dtype, n=min(n, t.shape[axis]) if t.shape[axis] else 0, axis=axis)
 
 
 _diffs = Op("diff", _choose_diff)
@@ -128,6 +129,8 @@ def _logcumsumexp(x: Any, axis: int) -> Any:
 def _choose_logcumsumexp(t: Aval, dim: int) -> Kernel:
     if not t.dtype.is_floating_point:
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{t.dtype.legacy}'")
+    if not t.numel:
+        return computed(np.positive, "Logcumsumexp", (t,), t.dtype)
     return computed(_logcumsumexp, "Logcumsumexp", (t,), t.dtype, saves="result", axis=axis_of(dim, len(t.shape)))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from .kernel import Aval
 from .modes import Mode, modes
-from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, record, results, spend, types_of
+from .node import Edge, Leaf, Node, Part, Spent, is_pick, leaf, now, record, results, spend, types_of
 from .plans import Plan, Region, plans, reached, remember
 from .pointwise import add
 from .run import Graph, also, graphs, known, run, settings
@@ -244,6 +244,34 @@ Pull = Callable[[Any, Grads, Sequence[bool]], Grads]
 PULL: dict[type, Pull] = {Node: pull_node, Spent: pull_spent, Part: lambda edge, grads, wanted: grads}
 
 
+class Ruleless(Edge):
+    """A step that has no derivative: there is an error if a gradient comes by."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, source: Edge) -> None:
+        self.name, self.edges, self.hooks, self.trace, self.seq = name, (source,), None, None, now()
+
+    @property
+    def label(self) -> str:
+        return self.name.strip("_").title().replace("_", "") + "Backward0"
+
+
+def pull_ruleless(edge: Ruleless, grads: Grads, wanted: Sequence[bool]) -> Grads:
+    raise NotImplementedError(f"the derivative for '{edge.name}' is not implemented.")
+
+
+PULL[Ruleless] = pull_ruleless
+
+
+def ruleless(out: Tensor, name: str, source: Tensor) -> Tensor:
+    """A result that was computed from `source` by something without a derivative."""
+    edge = source._gradient_edge() if modes.grad and out.dtype.differentiable else None
+    if edge is not None:
+        out._edge = Ruleless(name, edge)
+    return out
+
+
 def check_versions(node: Node) -> None:
     """A value that the pullback reads must not have been overwritten since."""
     if node.kernel.saves == "result":
@@ -302,11 +330,16 @@ def hooked(edge: Edge, g: Tensor | None) -> Tensor | None:
 
 def settle(edge: Leaf, g: Tensor | None, create: bool) -> None:
     """The gradient of a leaf is complete."""
-    if g is None:
+    x = edge.variable
+    if g is None or not x._needs:  # it may have been told so after it was used
         return
-    edge.variable._accumulate(g, create)
-    for hook in list((edge.variable._after or {}).values()):
-        hook(edge.variable)
+    x._accumulate(g, create)
+    for hook in list((x._after or {}).values()):
+        said = hook(x)
+        if isinstance(said, Tensor):
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+        if said is not None:
+            raise TypeError(f"expected Variable, but hook returned '{type(said).__name__}'")
 
 
 def free(order: Sequence[Edge]) -> None:

@@ -80,7 +80,7 @@ def filled(x: Tensor, value: Any, name: str) -> Tensor:
         raise RuntimeError(f"value cannot be converted to type {C_NAMES.get(x.dtype.name, x.dtype.spoken)} without overflow")
     if x.dtype.is_complex or (isinstance(value, float) and not x.dtype.differentiable):
         kind = complex if x.dtype.is_complex else int if x.dtype is not dtypes.bool else bool
-        return creation.full_like(x, kind(value))
+        return values_of(x, creation.full_like(x, kind(value)), name)
     return _fill(x, value, name=name)
 
 

@@ -321,7 +321,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     xs = list(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else list(tensors)
     check_broadcast(tuple(x._node.aval for x in xs))
     shape = np.broadcast_shapes(*[tuple(x.shape) for x in xs])
-    return tuple(expand(x, shape) for x in xs)
+    return tuple(x if tuple(x.shape) == shape else expand(x, shape) for x in xs)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from . import dtypes, return_types
 from .complexes import refuse_complex
 from .creation import owned
+from .engine import ruleless
 from .joining import stack
 from .kernel import Aval, Kernel, kernel
 from .op import Op
@@ -216,7 +217,7 @@ def unique(
     axis = None if dim is None else axis_of(dim, len(input.shape))
     values, inverse, counts = np.unique(numbers(input), return_inverse=True, return_counts=True, axis=axis)
     inverse = inverse.reshape(input.shape if dim is None else -1)
-    return _several(input, values, inverse if return_inverse else None, counts if return_counts else None)
+    return _several(input, "_unique2", values, inverse if return_inverse else None, counts if return_counts else None)
 
 
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
@@ -227,11 +228,12 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     first = np.concatenate([np.ones(min(x.size, 1), bool), x[1:] != x[:-1]])
     inverse = (np.cumsum(first) - 1).reshape(input.shape)
     counts = np.diff(np.append(np.flatnonzero(first), x.size))
-    return _several(input, x[first], inverse if return_inverse else None, counts if return_counts else None)
+    return _several(input, "unique_consecutive", x[first], inverse if return_inverse else None, counts if return_counts else None)
 
 
-def _several(input: Tensor, values: np.ndarray, *more: np.ndarray | None) -> Any:
-    out = [owned(values, input.dtype), *(owned(m.astype(np.int64), dtypes.int64) for m in more if m is not None)]
+def _several(input: Tensor, name: str, values: np.ndarray, *more: np.ndarray | None) -> Any:
+    counted = [owned(m.astype(np.int64), dtypes.int64) for m in more if m is not None]
+    out = [ruleless(owned(values, input.dtype), name, input), *counted]
     return out[0] if len(out) == 1 else tuple(out)
 
 
@@ -268,7 +270,7 @@ def searchsorted(
     else:
         rows = zip(row.reshape(-1, row.shape[-1]), x.reshape(-1, x.shape[-1]), strict=True)
         flat = [np.searchsorted(r, v, way) for r, v in rows]
-        at = np.stack(flat).reshape(x.shape)
+        at = np.stack(flat).reshape(x.shape) if x.size else np.zeros(x.shape, np.int64)
     return owned(np.asarray(at), dtypes.int32 if out_int32 else dtypes.int64)
 
 

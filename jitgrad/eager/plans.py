@@ -48,7 +48,8 @@ class Region:
             if e.hooks:
                 return False
             if type(e) is Leaf:
-                if e.variable._after or (targets is None and e.variable._grad is not None):
+                x = e.variable
+                if x._after or not x._needs or (targets is None and x._grad is not None):
                     return False
                 self.ends[e] = len(self.ends)
             elif type(e) is not Node or e.spent is not None:

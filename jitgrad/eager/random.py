@@ -25,6 +25,7 @@ from .generator import (
     seed,
     set_rng_state,
 )
+from .inplace import values_of
 from .tensor import Tensor, numbers
 
 BITS = {dtypes.float64: 53}  # of a uniform number; the others are rounded ones of float32
@@ -208,8 +209,8 @@ def multinomial(
 # ---- in place
 
 
-def _written(self: Tensor, values: np.ndarray) -> Tensor:
-    return self._write(owned(np.asarray(values).reshape(self.shape), self.dtype))
+def _written(self: Tensor, values: np.ndarray, name: str) -> Tensor:
+    return self._write(values_of(self, owned(np.asarray(values).reshape(self.shape), self.dtype), name))
 
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None, **named: float) -> Tensor:
@@ -218,7 +219,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
     d = _floats(self.dtype, "check_uniform_bounds")
     if a > b:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}")
-    return _written(self, drawn_uniform(tuple(self.shape), d, generator, a, b))
+    return _written(self, drawn_uniform(tuple(self.shape), d, generator, a, b), "Uniform")
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
@@ -226,12 +227,12 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     check_std(std)
     d = _floats(self.dtype, "normal_kernel_cpu")
     kind = d.compute.type
-    return _written(self, drawn_normal(tuple(self.shape), d, generator) * kind(std) + kind(mean))
+    return _written(self, drawn_normal(tuple(self.shape), d, generator) * kind(std) + kind(mean), "Normal")
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Write ones with probability p (a number or a tensor), zeros else."""
-    return _written(self, _coins(np.broadcast_to(numbers(p), tuple(self.shape)), generator))
+    return _written(self, _coins(np.broadcast_to(numbers(p), tuple(self.shape)), generator), "Bernoulli")
 
 
 # One more than the largest integer below which a dtype holds all.
@@ -248,7 +249,7 @@ def random_(self: Tensor, *bounds: int, generator: Generator | None = None) -> T
     low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    return _written(self, (generator or default_generator).integers(self.numel(), low, high))
+    return _written(self, (generator or default_generator).integers(self.numel(), low, high), "Random")
 
 
 def _from_uniform(name: str, check: Callable[..., str], f: Callable[..., np.ndarray], what: str) -> Any:
@@ -261,7 +262,7 @@ def _from_uniform(name: str, check: Callable[..., str], f: Callable[..., np.ndar
         if name != "geometric_":
             _floats(self.dtype, name + "cpu")
         u = (generator or default_generator).uniform(self.numel(), 53)
-        return _written(self, f(u, *parameters))
+        return _written(self, f(u, *parameters), name.title().strip("_"))
 
     fill.__name__, fill.__doc__ = name, what
     return fill
@@ -292,7 +293,7 @@ def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator:
     if std <= 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     d = _floats(self.dtype, "log_normal_kernel_cpu")
-    return _written(self, np.exp(drawn_normal(tuple(self.shape), d, generator) * std + mean))
+    return _written(self, np.exp(drawn_normal(tuple(self.shape), d, generator) * std + mean), "LogNormal")
 
 
 METHODS = (uniform_, normal_, bernoulli_, random_, exponential_, cauchy_, geometric_, log_normal_, bernoulli, multinomial)

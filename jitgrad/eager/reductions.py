@@ -212,9 +212,15 @@ def _logsumexp(x: Any, axes: Any, keepdim: bool) -> Any:
     return _reduced(x, arrays.logsumexp, axes, keepdim)
 
 
+def _log_of_none(x: Any, axes: Any, keepdim: bool) -> Any:
+    """`logsumexp` of empty rows, which have no largest element: log 0."""
+    return np.log(np.sum(np.exp(x), axis=axes, keepdims=keepdim))
+
+
 def _choose_logsumexp(t: Aval, dim: Any, keepdim: bool) -> Kernel:
     to = t.dtype if t.dtype.differentiable else dtypes.get_default_dtype()
-    return computed(_logsumexp, "Logsumexp", (t,), to, saves="result", axes=dims_of(dim, len(t.shape)), keepdim=bool(keepdim))
+    body = _logsumexp if t.numel else _log_of_none
+    return computed(body, "Logsumexp", (t,), to, saves="result", axes=dims_of(dim, len(t.shape)), keepdim=bool(keepdim))
 
 
 _logsumexps = Op("logsumexp", _choose_logsumexp)

@@ -227,6 +227,8 @@ def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
     for label, given in (("source", froms), ("destination", tos)):
         if len({axis_of(d, rank) for d in given}) != len(given):
             raise RuntimeError(f"movedim: repeated dim in `{label}` ({given})")
+    if not rank:
+        return permuted(x, (), "Alias")
     order = [k for k in range(rank) if k not in {axis_of(d, rank) for d in froms}]
     for a, b in sorted(zip((axis_of(d, rank) for d in tos), (axis_of(d, rank) for d in froms), strict=True)):
         order.insert(a, b)
@@ -388,7 +390,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not x.shape:
-        x = view(x, 1)
+        return viewed(view(x, 1), _index, "Unfold", key=(("slice", 0, int(size), None),))
     tail, count = x._node.aval.dtype.is_complex, (n - size) // step + 1
     return viewed(x, _unfold, "Unfold", axis=at, size=int(size), step=int(step), count=count, tail=tail)
 

@@ -145,11 +145,15 @@ def view_of(whole: Aval, body: Any, name: str, **options: Any) -> tuple[Kernel, 
     return k, k.infer((whole,))
 
 
+# Views that may hold a cell several times. Their inverse writes would mix old and new cells.
+REPEATING = (_expand, _unfold, _strided)
+
+
 def put_kernel(path: Path, whole: Aval, part: Aval) -> Kernel:
     """(the whole, its new part) -> the new whole"""
-    if any(k.body is _expand for k in path):  # but no cell is there twice: this was checked
+    if any(k.body in REPEATING for k in path):  # but at the end of the path no cell is there twice: this was checked
         if whole.dtype.is_complex or part.dtype.is_complex:
-            raise NotImplementedError("writing into a part of an expanded complex tensor: clone() it first")
+            raise NotImplementedError("writing into a part of an expanded or unfolded complex tensor: clone() it first")
         shape, strides, offset = layout(whole, None, path, part)
         path = (kernel(_strided, "AsStrided", shape=shape, strides=strides, offset=offset),)
     return kernel(_put, "CopySlices", (whole.dtype,), path=path)

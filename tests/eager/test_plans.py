@@ -129,7 +129,7 @@ def test_targets_are_part_of_the_plan(fresh):
     [
         lambda x, y: x.register_hook(lambda g: g * 2),
         lambda x, y: y.register_hook(lambda g: g * 2),
-        lambda x, y: x.register_post_accumulate_grad_hook(lambda v: v.grad.mul_(2)),
+        lambda x, y: x.register_post_accumulate_grad_hook(lambda v: setattr(v, "grad", v.grad * 2)),
         lambda x, y: setattr(x, "grad", torch.tensor([6.0])),
     ],
     ids=["hook of a leaf", "hook in between", "hook after", "a gradient to add to"],

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import sweep
+from ..engine import settle, sweep
 from ..entry import stored
 from ..joining import stack
 from ..kernel import Aval
-from ..node import Edge
+from ..node import Edge, Leaf
 from ..tensor import Tensor, of_buffer, zeros_of
 
 CYCLE = (
@@ -194,9 +194,11 @@ def backward(
     if not xs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     targets = targets_of(xs)
+    for x in xs:
+        x.retain_grad()  # of a leaf nothing, of a result from now on, as in PyTorch
     caught = sweep(roots, retain, create_graph, targets, held(ys))
-    for x, e in zip(xs, targets, strict=True):
-        if e in caught:
-            x._accumulate(caught[e], create_graph)
+    for e in dict.fromkeys(targets):
+        if isinstance(e, Leaf):
+            settle(e, caught.get(e), create_graph)
 
 

@@ -1,0 +1,141 @@
+"""Corners where programs drawn at random once differed from PyTorch: each with the numbers that PyTorch gives."""
+
+import numpy as np
+import pytest
+
+import jitgrad.eager as torch
+from jitgrad.eager.run import settings
+
+F = torch.nn.functional
+NAN = float("nan")
+
+
+@pytest.fixture(params=[0, 10**9], ids=["compiled", "interpreted"], autouse=True)
+def way(request, monkeypatch):
+    monkeypatch.setattr(settings, "compile_after", request.param)
+
+
+def double(x, grad=False):
+    return torch.tensor(x, dtype=torch.float64, requires_grad=grad)
+
+
+VALUES = [
+    ("F.cosine_similarity(double([[1, 2], [3, 4]]), double([2]))", [3 / 10**0.5, 7 / 50**0.5]),
+    ("torch.tensor([0, 1, -1, 2, 3, -1]) ** torch.tensor([-1, -2, -3, -1, 2, -2])", [0, 1, -1, 0, 9, 1]),
+    ("2 ** torch.tensor([-1, 0, 3])", [0, 1, 8]),
+    ("torch.addcmul(torch.tensor([1, 2]), torch.tensor([1, 2]), torch.tensor([1, 2]), value=1.5)", [2, 6]),
+    ("double([1, 2]).clamp(double([NAN, 0]))", [NAN, 2]),
+    ("double([1, 2]).clamp(max=double([3, NAN]))", [1, NAN]),
+    ("torch.heaviside(double([NAN, 0, 1, -1]), double([0.5, 0.5, 0.5, 0.5]))", [0, 0.5, 1, 0]),
+    ("F.hinge_embedding_loss(double([1, 2, 3]), double([1, -1, 0]), reduction='none')", [1, 0, 3]),
+    ("double(2).unfold(0, 1, 1)", [2]),
+    ("double(2).movedim(-1, 0)", 2),
+    ("torch.zeros(0, 3).softmax(0).shape", [0, 3]),
+    ("torch.zeros(2, 0).log_softmax(1).shape", [2, 0]),
+    ("torch.zeros(2, 0).logsumexp(1)", [-np.inf, -np.inf]),
+    ("torch.zeros(2, 0).logcumsumexp(1).shape", [2, 0]),
+    ("torch.diff(torch.zeros(0, 2), dim=0).shape", [0, 2]),
+    ("torch.searchsorted(torch.zeros(0, 2), torch.zeros(0, 2)).shape", [0, 2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, expected", VALUES, ids=[t for t, _ in VALUES])
+def test_values(text, expected):
+    got = eval(text, {**globals()})
+    np.testing.assert_allclose(np.array(got.tolist() if isinstance(got, torch.Tensor) else got), expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss])
+def test_a_target_without_axes_counts_for_the_dtype_of_a_loss(loss):
+    assert loss(torch.ones(3), double(2)).dtype is torch.float64
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: F.normalize(z, dim=0),
+        lambda z: F.pad(z, (1, 1)),
+        lambda z: F.linear(z, z),
+        lambda z: F.pairwise_distance(z, z),
+        lambda z: F.layer_norm(z, (2,)),
+        lambda z: F.adaptive_avg_pool1d(z[None], 1),
+    ],
+)
+def test_what_does_not_know_complex_numbers_says_so(f):
+    with pytest.raises(NotImplementedError, match="not implemented for 'ComplexFloat'"):
+        f(torch.tensor([1 + 2j, 3 - 1j]))
+
+
+def test_backward_to_a_result_retains_its_gradient():
+    x = double([1, 2], True)
+    y = x * x
+    (3 * y).sum().backward(inputs=[y], retain_graph=True)
+    assert y.retains_grad and y.grad.tolist() == [3, 3] and x.grad is None
+    y.sum().backward()
+    assert y.grad.tolist() == [4, 4] and x.grad.tolist() == [2, 4]
+
+
+def test_backward_to_a_leaf_runs_what_follows_its_gradient():
+    x, seen = double([1, 2], True), []
+    x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+    x.sum().backward(inputs=[x])
+    assert seen == [[1, 1]]
+
+
+@pytest.mark.parametrize("said, error", [(1, TypeError), (torch.ones(1), RuntimeError)])
+def test_what_follows_a_gradient_gives_nothing(said, error):
+    x = double([1, 2], True)
+    x.register_post_accumulate_grad_hook(lambda p: said)
+    with pytest.raises(error):
+        x.sum().backward()
+
+
+def test_a_leaf_that_requires_a_gradient_no_more_gets_none():
+    x, w = double([1, 2], True), double(1, True)
+    for _ in range(3):  # the third time by a plan, if there is one
+        y = (x * x).sum() * w
+        x.requires_grad_(False)
+        y.backward()
+        x.requires_grad_(True)
+        assert x.grad is None
+        assert w.grad.item() == 5
+        w.grad = None
+
+
+def test_broadcast_tensors_gives_what_has_the_shape_as_it_is():
+    x = double([1, 2], True)
+    assert torch.broadcast_tensors(x, double(1))[0] is x
+
+
+OVERWRITES = [
+    ("bernoulli_(1.0)", [1.0, 2.0]), ("normal_()", [1.0, 2.0]), ("zero_()", [1.0, 2.0]),
+    ("fill_(2.0)", [1j, 2.0]), ("zero_()", [1j, 2.0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write, first", OVERWRITES)
+def test_what_is_overwritten_gets_a_gradient_of_zero(write, first):
+    x = torch.tensor(first, requires_grad=True)
+    y = x * 2
+    eval(f"y.{write}", {"y": y})
+    assert y.requires_grad
+    (y * y).real.sum().backward()
+    assert x.grad.tolist() == [0, 0]
+
+
+def test_cells_of_windows_that_overlap():
+    x = double([[1, 2, 3, 4], [5, 6, 7, 8]])
+    x.unfold(1, 2, 1)[::3, torch.tensor([2, 0]), 1] *= 2
+    assert x.tolist() == [[1, 4, 3, 8], [5, 6, 7, 8]]
+    y = double([1, 2, 3])
+    y.as_strided((2, 2), (1, 1))[0, 1] = 9
+    assert y.tolist() == [1, 9, 3]
+
+
+@pytest.mark.parametrize("f, name", [(torch.unique, "_unique2"), (torch.unique_consecutive, "unique_consecutive")])
+def test_what_has_no_derivative_is_an_error_on_the_way_back(f, name):
+    y = f(double([1, 2, 2], True))
+    assert y.requires_grad
+    with pytest.raises(NotImplementedError, match=f"the derivative for '{name}' is not implemented."):
+        y.sum().backward()
