@@ -18,6 +18,8 @@ from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.loop import loop
 from jitgrad.ops.scalar import exp, not_, sin, where
+from jitgrad.transform import pipeline
+from jitgrad.transform.ad import vjp
 from jitgrad.transform.hoist import hoist
 from jitgrad.transform.simplify import BOOL_RULES, RULES, simplify
 
@@ -157,3 +159,14 @@ def test_a_slice_that_is_the_whole_axis_is_written_so() -> None:
     args = [np.random.default_rng(k).normal(size=(5, 5)) for k in (1, 2)]
     for have, want in zip(interp(short, *args), interp(fn, *args), strict=True):
         np.testing.assert_array_equal(have, want)
+
+
+def test_passes_that_change_nothing_give_the_program_itself() -> None:
+    """So it is neither verified nor simplified again."""
+
+    def f(x: Value, z: Value) -> Any:
+        return loop(value(0), size(N), lambda i, s: s + sin(get(x, i) * s) * z, value(0.5), hints=("i", "s"))[0]
+
+    fn = pipeline.finished(vjp(pipeline.prepared(program(f, VECTOR, F64))))
+    fn = pipeline.run(fn, ("simplify", "order"))
+    assert pipeline.run(fn, (*pipeline.BEFORE, *pipeline.AFTER)) is fn

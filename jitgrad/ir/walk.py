@@ -17,10 +17,11 @@ def inputs(let: Let) -> list[Var]:
     Whoever writes statements goes by this: the order of a set differs from process to process."""
     found: dict[Var, None] = {}
     for a in let.args:
-        found.update(dict.fromkeys(vars_of(a)))
+        for v in vars_of(a):
+            found[v] = None
     for o in let.outs:
-        if o.type.vars:
-            found.update(dict.fromkeys(o.type.vars))
+        for v in o.type.vars:
+            found[v] = None
     return [v for v in found if v not in let.outs]
 
 
@@ -89,6 +90,19 @@ def map_fns(fn: Fn, f: Callable[[Fn], Fn]) -> Fn:
     return f(replace(fn, lets=lets))
 
 
+def same(a: Fn, b: Fn) -> bool:
+    """Is it the same program, in the same variables?"""
+    return a is b or (
+        a.params == b.params and a.results == b.results and len(a.lets) == len(b.lets) and all(map(_same, a.lets, b.lets))
+    )
+
+
+def _same(a: Let, b: Let) -> bool:
+    return a is b or (
+        a.op is b.op and a.outs == b.outs and a.args == b.args and a.attrs == b.attrs and all(map(same, a.fns, b.fns))
+    )
+
+
 def size_symbols(fn: Fn) -> list[Sym]:
     """The size symbols of a program in the order of their first appearance."""
     seen: dict[Sym, None] = {}
@@ -130,4 +144,4 @@ def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> 
 
 
 __all__ = ["atom_of", "definitions", "effectful", "everywhere", "inputs", "map_fns", "needed", "result_vars", "size_symbols"]
-__all__ += ["use_counts", "used_in", "uses", "widen"]
+__all__ += ["same", "use_counts", "used_in", "uses", "widen"]

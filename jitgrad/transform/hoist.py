@@ -24,6 +24,7 @@ class Hoister(Rewriter):
     def __init__(self, fn: Fn, parent: Hoister | None = None, kind: str = "root") -> None:
         super().__init__(fn, parent, kind)
         self.raises = any(map(effectful, fn.lets))
+        self.moved: list[Let] = parent.moved if parent else []
 
     def each(self, let: Let, ins: Outs) -> Outs:
         home: Rewriter = self
@@ -31,6 +32,7 @@ class Hoister(Rewriter):
             home = home.parent
         if home is self or home.scope is None:
             return super().each(let, ins)
+        self.moved.append(let)
         with entered(home.scope):
             return super(Hoister, home).each(let, ins)  # type: ignore[misc]
 
@@ -73,5 +75,7 @@ def in_bounds(let: Let, ins: Sequence[Value], at: Rewriter) -> bool:
 
 
 def hoist(fn: Fn) -> Fn:
-    return rewritten(fn, Hoister)
+    root = Hoister(fn)
+    new = rewritten(fn, lambda _: root)
+    return new if root.moved else fn
 
