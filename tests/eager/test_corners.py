@@ -139,3 +139,23 @@ def test_what_has_no_derivative_is_an_error_on_the_way_back(f, name):
     assert y.requires_grad
     with pytest.raises(NotImplementedError, match=f"the derivative for '{name}' is not implemented."):
         y.sum().backward()
+
+
+def test_a_line_search_keeps_to_max_eval():
+    """As many evaluations as PyTorch makes: the line search is cut where a step of the optimiser has no more."""
+    x, seen = double([3, -4], True), []
+    optimizer = torch.optim.LBFGS([x], max_iter=3, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (1 - x[0]) ** 2 + 20 * (x[1] - x[0] ** 2) ** 2
+        loss.backward()
+        seen.append(loss.item())
+        return loss
+
+    counts = []
+    for _ in range(6):
+        optimizer.step(closure)
+        counts.append(len(seen))
+    assert counts == [3, 6, 9, 12, 16, 20]
+    assert seen[-1] == pytest.approx(0.5826761303100693, rel=1e-8)

@@ -19,7 +19,6 @@ from .optimizer import Optimizer, options
 
 DECREASE, CURVATURE = 1e-4, 0.9  # Wolfe's conditions: c1 and c2 of Nocedal & Wright
 LEAST_CURVATURE = 1e-10  # pairs with a smaller s.y are not remembered
-TRIALS = 25  # points of one line search
 
 
 class LBFGS(Optimizer):
@@ -85,7 +84,7 @@ class LBFGS(Optimizer):
                 break
             small, count = False, 0
             if group["line_search_fn"] == "strong_wolfe":
-                f, g, t, count = strong_wolfe(at, t, d, Point(0.0, f, g, slope))
+                f, g, t, count = strong_wolfe(at, t, d, Point(0.0, f, g, slope), group["max_eval"] - evaluations)
                 at.move(d, t)
                 small = bool(np.abs(g).max() <= group["tolerance_grad"])
             else:
@@ -210,15 +209,15 @@ class Point(NamedTuple):
     slope: float
 
 
-def strong_wolfe(at: Evaluation, t: float, d: np.ndarray, start: Point) -> tuple[float, np.ndarray, float, int]:
+def strong_wolfe(at: Evaluation, t: float, d: np.ndarray, start: Point, trials: int) -> tuple[float, np.ndarray, float, int]:
     """A step with f(t) <= f(0) + c1 t f'(0) and |f'(t)| <= c2 |f'(0)|: (loss, gradient, step, evaluations).
 
-    The parameters are put back to where they were.
+    After so many trials the best point so far has to do. The parameters are put back to where they were.
     """
     x = at.values()
-    low, high, count = bracket(at, x, t, d, start)
+    low, high, count = bracket(at, x, t, d, start, trials)
     if high is not None:
-        low, count = zoom(at, x, d, start, low, high, count)
+        low, count = zoom(at, x, d, start, low, high, count, trials)
     at.put(x)
     return low.f, low.g, low.t, count + 1
 
@@ -231,10 +230,12 @@ def flat(p: Point, start: Point) -> bool:
     return abs(p.slope) <= -CURVATURE * start.slope
 
 
-def bracket(at: Evaluation, x: list[np.ndarray], t: float, d: np.ndarray, start: Point) -> tuple[Point, Point | None, int]:
+def bracket(
+    at: Evaluation, x: list[np.ndarray], t: float, d: np.ndarray, start: Point, trials: int
+) -> tuple[Point, Point | None, int]:
     """Go on until a good step is found (then the second is None), or two points that have one between them."""
     before, now = start, at.along(x, d, t)
-    for k in range(TRIALS):
+    for k in range(trials):
         if too_high(now, start) or (k > 1 and now.f >= before.f):
             return before, now, k
         if flat(now, start):
@@ -243,17 +244,17 @@ def bracket(at: Evaluation, x: list[np.ndarray], t: float, d: np.ndarray, start:
             return before, now, k
         t = cubic(before, now, now.t + 0.01 * (now.t - before.t), now.t * 10)
         before, now = now, at.along(x, d, t)
-    return start, now, TRIALS
+    return start, now, trials
 
 
 def zoom(
-    at: Evaluation, x: list[np.ndarray], d: np.ndarray, start: Point, one: Point, other: Point, count: int
+    at: Evaluation, x: list[np.ndarray], d: np.ndarray, start: Point, one: Point, other: Point, count: int, trials: int
 ) -> tuple[Point, int]:
     """Shrink the interval. `low` is the better end; a trial near an end twice in a row is moved away from it."""
     low, high = (one, other) if one.f <= other.f else (other, one)
     size = float(np.abs(d).max())
     stuck = False
-    while count < TRIALS and abs(high.t - low.t) * size >= 1e-9:
+    while count < trials and abs(high.t - low.t) * size >= 1e-9:
         left, right = sorted((low.t, high.t))
         t = cubic(low, high, left, right) if low.t <= high.t else cubic(high, low, left, right)
         margin = 0.1 * (right - left)
