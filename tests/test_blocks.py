@@ -77,6 +77,16 @@ def zeros(x, w, v):
     return t @ v
 
 
+def by_hand(x, w, v):
+    t = x @ w
+    s = 0.0
+    for i in range(x.shape[0]):
+        s = 0.5 * s + t[i, 0]
+        for j in range(t.shape[1]):
+            t[i, j] = s + i * np.sin(t[i, j])
+    return t @ v
+
+
 def taken(x, w, v, k):
     t = np.tanh(x @ w)
     return (t @ v)[k] @ v
@@ -95,6 +105,7 @@ GROUPS: list[tuple[str, Any, list[list[str]], int]] = [
     ("in a result too", lambda x, w, v: (t := np.tanh(x @ w), t @ v @ v), [["matmul"] * 3], 0),
     ("rows begin as zeros", zeros, [["matmul", "matmul"]], 0),
     ("a statement that goes from row to row", running, [["matmul", "matmul"]], 0),
+    ("a loop of the user's, with a number that is handed on", by_hand, [["matmul", "matmul"]], 0),
     ("two groups around a mean", normalised, [["matmul", "matmul"]], 1),
     ("rows that were picked", taken, [["matmul", "matmul"], ["matmul"]], 1),
 ]

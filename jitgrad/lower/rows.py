@@ -243,7 +243,7 @@ def clash(loop: For) -> str:
     between? \"\": nothing."""
     views: dict[Touched, Touched] = {s.buffer: s.source.buffer for s in loop.body if isinstance(s, Reshape)}
     moving = {s.source.buffer for s in loop.body if isinstance(s, Reshape) and s.source.offset != 0}
-    size = {v for s in loop.body for v in makes(s)}
+    size = {v for s in loop.body if isinstance(s, Set) for v in s.outs}
     found: dict[Touched, list[tuple[int, Use]]] = {}
     for k, s in enumerate(loop.body):
         for key, use in () if isinstance(s, Reshape) else _touches(s, size):
@@ -260,7 +260,8 @@ def clash(loop: For) -> str:
 
 def _touches(s: Stmt, size: Collection[Var]) -> Iterator[tuple[Touched, Use]]:
     """In the order of the text, with the rows of the block that is worked on."""
-    rows = {dim_of(t.index) for t in everywhere((s,)) if isinstance(t, For) and t.nest}
+    loops = [t for t in everywhere((s,)) if isinstance(t, For)]
+    rows = {dim_of(t.index) for t in loops if any(v in size for v in symbols(t.hi))}
     for t in everywhere((s,)):
         yield from ((v, GET) for v in reads(t))
         parts = {b for w in (*t.ins, *t.outs) for b in _part(w, size)} if isinstance(t, Call) else set()
