@@ -25,7 +25,7 @@ def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
         new = f(self, *args, **kwargs)
         if new is NotImplemented:
             return new
-        return self._write(fitted(self, new), since)
+        return self._take(fitted(self, new), since)
 
     call.__name__ = name
     return call
@@ -33,13 +33,13 @@ def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def fitted(x: Tensor, new: Tensor) -> Tensor:
     """A result in the dtype of the tensor that it is written into."""
+    if new._node.aval is x._node.aval:
+        return new
     if new.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(new.shape)}")
-    if new.dtype is not x.dtype:
-        if new.dtype.rank > x.dtype.rank:
-            raise RuntimeError(f"result type {new.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}")
-        return new.to(x.dtype)
-    return new
+    if new.dtype.rank > x.dtype.rank:
+        raise RuntimeError(f"result type {new.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}")
+    return new.to(x.dtype)
 
 
 def _full(x: Any, value: Any) -> Any:

@@ -103,11 +103,15 @@ _copied = Op("reshape", lambda t, shape: kernel(_reshape, "UnsafeView", (t.dtype
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The same numbers in another shape (one size may be -1): a view where that is possible, else a copy."""
-    found = reshaped(sizes(shape), x._node.aval.numel)
-    if fits(x, found):
-        whole = not x._path or x._layout()[1] == contiguous(tuple(x.shape))
-        return viewed(x, _reshape, "View" if whole else "ReshapeAlias", shape=deep(x, found))
-    return _copied(x, shape=deep(x, found))
+    return in_shape(x, reshaped(sizes(shape), x._node.aval.numel))
+
+
+def in_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same numbers in another shape, which has as many."""
+    if fits(x, shape):
+        whole = not x._path or x._layout()[1] == contiguous(x._node.aval.shape)
+        return viewed(x, _reshape, "View" if whole else "ReshapeAlias", shape=deep(x, shape))
+    return _copied(x, shape=deep(x, shape))
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
@@ -130,7 +134,7 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(x, 1)
     if first == last:
         return x
-    return reshape(x, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+    return in_shape(x, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:

@@ -201,12 +201,15 @@ class Tensor:
         operation that writes: they may use the old value.
         """
         self._check_writable()
-        value, edge = new._value(), new._gradient_edge() if modes.grad else None
-        self._put(value, edge, new._node.seq if since is None else since)
+        return self._take(new, new._node.seq if since is None else since)
+
+    def _take(self, new: Tensor, since: int) -> Tensor:
+        """`_write` without its check."""
+        self._put(new._value(), new._gradient_edge() if modes.grad else None, since)
         return self
 
     def _put(self, value: Node, edge: Edge | None, since: int) -> None:
-        """Take over a value and the way of its gradient: `_write` without its check."""
+        """Take over a value and the way of its gradient."""
         s, root = self._share(), self
         while root._base is not None:
             root = root._base
