@@ -41,60 +41,13 @@ def bands() -> tuple[np.ndarray, ...]:
     return tuple(rng.uniform(size=50) + 4.0 * (k == 1) for k in range(4))
 
 
-def gram_schmidt(a):
-    q = a.copy()
-    n = q.shape[0]
-    s = 0.0
-    for i in range(n):
-        for j in range(i):
-            r = 0.0
-            for k in range(q.shape[1]):
-                r += q[j, k] * q[i, k]
-            for k in range(q.shape[1]):
-                q[i, k] -= r * q[j, k]
-            s += r * r
-        r = 0.0
-        for k in range(q.shape[1]):
-            r += q[i, k] * q[i, k]
-        r = np.sqrt(r)
-        for k in range(q.shape[1]):
-            q[i, k] /= r
-        s += np.log(r)
-    return s
-
-
-def viterbi(score, step):
-    """Soft: the logarithm of the sum over all paths."""
-    length, states = score.shape
-    v = np.zeros(states)
-    w = np.zeros(states)
-    for k in range(states):
-        v[k] = score[0, k]
-    for t in range(1, length):
-        for k in range(states):
-            top = v[0] + step[0, k]
-            for j in range(1, states):
-                top = max(top, v[j] + step[j, k])
-            s = 0.0
-            for j in range(states):
-                s += np.exp(v[j] + step[j, k] - top)
-            w[k] = score[t, k] + top + np.log(s)
-        for k in range(states):
-            v[k] = w[k]
-    s = 0.0
-    for k in range(states):
-        s += np.exp(v[k])
-    return np.log(s)
-
-
 def pelts() -> tuple[Any, ...]:
     hares = importlib.import_module("examples.hares")
     return hares.START, hares.HARES, hares.LYNXES
 
 
-HERE = "benchmarks._first_loops"
 ODE, GRIDS, FACTOR = "benchmarks.loops_ode", "benchmarks.loops_grids", "benchmarks.loops_factor"
-PARTICLES, WATER = "benchmarks.loops_particles", "benchmarks.loops_water"
+PARTICLES, WATER, PATHS = "benchmarks.loops_particles", "benchmarks.loops_water", "benchmarks.loops_paths"
 CASES = {
     "Lennard-Jones": Case(PARTICLES, "energy", "by_hand", "masked", lambda: (4.0 * rng.uniform(size=(50, 3)),)),
     "Lotka-Volterra": Case(
@@ -111,8 +64,13 @@ CASES = {
         WATER, "water", "water_by_hand", "water_for_jax",
         lambda: (1.0 + 0.1 * rng.uniform(size=50), 0.1 * rng.uniform(size=50)), (0, 1),
     ),
-    "Gram-Schmidt": Case(HERE, "gram_schmidt", None, None, lambda: (rng.normal(size=(5, 8)),)),
-    "Viterbi": Case(HERE, "viterbi", None, None, lambda: (rng.uniform(size=(9, 8)), rng.uniform(size=(8, 8))), (0, 1)),
+    "Gram-Schmidt": Case(
+        FACTOR, "gram_schmidt", None, None, lambda: (rng.normal(size=(5, 8)),),
+    ),
+    "Viterbi": Case(
+        PATHS, "paths", None, None,
+        lambda: (rng.uniform(size=(9, 8)), rng.uniform(size=(8, 8))), (0, 1),
+    ),
     "hares": Case("examples.hares", "loss", None, None, pelts),
     "hares, Hessian": Case("examples.hares", "loss", None, None, pelts, what="hessian"),
 }  # fmt: skip

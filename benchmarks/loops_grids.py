@@ -92,15 +92,22 @@ def heat_for_jax(jax, np):
     return energy
 
 
+@hand
+def sweep(a):
+    """In place."""
+    n = a.shape[0]
+    for i in range(1, n - 1):
+        for j in range(1, n - 1):
+            above = a[i - 1, j - 1] + a[i - 1, j] + a[i - 1, j + 1]
+            beside = a[i, j - 1] + a[i, j] + a[i, j + 1]
+            a[i, j] = (above + beside + a[i + 1, j - 1] + a[i + 1, j] + a[i + 1, j + 1]) / 9.0
+
+
 def seidel(a):
     a = a.copy()
     n = a.shape[0]
     for t in range(SWEEPS):
-        for i in range(1, n - 1):
-            for j in range(1, n - 1):
-                above = a[i - 1, j - 1] + a[i - 1, j] + a[i - 1, j + 1]
-                beside = a[i, j - 1] + a[i, j] + a[i, j + 1]
-                a[i, j] = (above + beside + a[i + 1, j - 1] + a[i + 1, j] + a[i + 1, j + 1]) / 9.0
+        sweep(a)
     s = 0.0
     for i in range(n):
         for j in range(n):
@@ -113,11 +120,7 @@ def seidel_by_hand(given):
     a = given.copy()
     n = a.shape[0]
     for t in range(SWEEPS):
-        for i in range(1, n - 1):
-            for j in range(1, n - 1):
-                above = a[i - 1, j - 1] + a[i - 1, j] + a[i - 1, j + 1]
-                beside = a[i, j - 1] + a[i, j] + a[i, j + 1]
-                a[i, j] = (above + beside + a[i + 1, j - 1] + a[i + 1, j] + a[i + 1, j + 1]) / 9.0
+        sweep(a)
     s = 0.0
     a_bar = np.empty((n, n))
     for i in range(n):

@@ -144,6 +144,18 @@ def slope_back(x, k_bar, x_bar):
 
 
 @hand
+def three_slopes(x, F, h, k1, x2, k2, x3, k3):
+    n = x.shape[0]
+    slope_of(x, F, k1)
+    for i in range(n):
+        x2[i] = x[i] + 0.5 * h * k1[i]
+    slope_of(x2, F, k2)
+    for i in range(n):
+        x3[i] = x[i] + 0.5 * h * k2[i]
+    slope_of(x3, F, k3)
+
+
+@hand
 def weather_by_hand(x0, F):
     n = x0.shape[0]
     h = 0.001
@@ -154,13 +166,7 @@ def weather_by_hand(x0, F):
     for t in range(STEPS):
         for i in range(n):
             xs[t, i] = x[i]
-        slope_of(x, F, k1)
-        for i in range(n):
-            x2[i] = x[i] + 0.5 * h * k1[i]
-        slope_of(x2, F, k2)
-        for i in range(n):
-            x3[i] = x[i] + 0.5 * h * k2[i]
-        slope_of(x3, F, k3)
+        three_slopes(x, F, h, k1, x2, k2, x3, k3)
         for i in range(n):
             x4[i] = x[i] + h * k3[i]
         slope_of(x4, F, k4)
@@ -176,13 +182,7 @@ def weather_by_hand(x0, F):
     new = np.empty(n)
     for t in range(STEPS - 1, -1, -1):
         x = xs[t]
-        slope_of(x, F, k1)
-        for i in range(n):
-            x2[i] = x[i] + 0.5 * h * k1[i]
-        slope_of(x2, F, k2)
-        for i in range(n):
-            x3[i] = x[i] + 0.5 * h * k2[i]
-        slope_of(x3, F, k3)
+        three_slopes(x, F, h, k1, x2, k2, x3, k3)
         for i in range(n):
             x4[i] = x[i] + h * k3[i]
             k_bar[i] = h / 6.0 * x_bar[i]

@@ -31,32 +31,39 @@ value_by_hand = hand(energy)
 
 
 @hand
+def pairs_of(x, i, x_bar):
+    """The energy of the pairs that particle i makes with those behind it; its gradient is added to x_bar."""
+    xi, yi, zi = x[i, 0], x[i, 1], x[i, 2]
+    e = fx = fy = fz = 0.0
+    for j in range(i + 1, x.shape[0]):
+        dx = xi - x[j, 0]
+        dy = yi - x[j, 1]
+        dz = zi - x[j, 2]
+        r2 = dx * dx + dy * dy + dz * dz
+        if r2 < 6.25:
+            inv2 = 1.0 / r2
+            inv6 = inv2 * inv2 * inv2
+            e += 4.0 * (inv6 * inv6 - inv6)
+            g = -24.0 * (2.0 * inv6 * inv6 - inv6) * inv2
+            fx += g * dx
+            fy += g * dy
+            fz += g * dz
+            x_bar[j, 0] -= g * dx
+            x_bar[j, 1] -= g * dy
+            x_bar[j, 2] -= g * dz
+    x_bar[i, 0] += fx
+    x_bar[i, 1] += fy
+    x_bar[i, 2] += fz
+    return e
+
+
+@hand
 def by_hand(x):
     n = x.shape[0]
     x_bar = np.zeros((n, 3))
     e = 0.0
     for i in range(n):
-        xi, yi, zi = x[i, 0], x[i, 1], x[i, 2]
-        fx = fy = fz = 0.0
-        for j in range(i + 1, n):
-            dx = xi - x[j, 0]
-            dy = yi - x[j, 1]
-            dz = zi - x[j, 2]
-            r2 = dx * dx + dy * dy + dz * dz
-            if r2 < 6.25:
-                inv2 = 1.0 / r2
-                inv6 = inv2 * inv2 * inv2
-                e += 4.0 * (inv6 * inv6 - inv6)
-                g = -24.0 * (2.0 * inv6 * inv6 - inv6) * inv2
-                fx += g * dx
-                fy += g * dy
-                fz += g * dz
-                x_bar[j, 0] -= g * dx
-                x_bar[j, 1] -= g * dy
-                x_bar[j, 2] -= g * dz
-        x_bar[i, 0] += fx
-        x_bar[i, 1] += fy
-        x_bar[i, 2] += fz
+        e += pairs_of(x, i, x_bar)
     return e, x_bar
 
 

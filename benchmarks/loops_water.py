@@ -24,22 +24,29 @@ def minmod(a, b):
     return b
 
 
+@hand
+def step(h, q, fh, fq):
+    """In place; fh, fq: room for the fluxes."""
+    n = h.shape[0]
+    for i in range(1, n - 2):
+        hl = h[i] + 0.5 * minmod(h[i] - h[i - 1], h[i + 1] - h[i])
+        hr = h[i + 1] - 0.5 * minmod(h[i + 1] - h[i], h[i + 2] - h[i + 1])
+        ql = q[i] + 0.5 * minmod(q[i] - q[i - 1], q[i + 1] - q[i])
+        qr = q[i + 1] - 0.5 * minmod(q[i + 1] - q[i], q[i + 2] - q[i + 1])
+        speed = max(abs(ql / hl) + np.sqrt(G * hl), abs(qr / hr) + np.sqrt(G * hr))
+        fh[i] = 0.5 * (ql + qr) - 0.5 * speed * (hr - hl)
+        fq[i] = 0.5 * (ql * ql / hl + qr * qr / hr + 0.5 * G * (hl * hl + hr * hr)) - 0.5 * speed * (qr - ql)
+    for i in range(2, n - 2):
+        h[i] -= R * (fh[i] - fh[i - 1])
+        q[i] -= R * (fq[i] - fq[i - 1])
+
+
 def water(h, q):
     h, q = h.copy(), q.copy()
     n = h.shape[0]
     fh, fq = np.zeros(n), np.zeros(n)
     for t in range(STEPS):
-        for i in range(1, n - 2):
-            hl = h[i] + 0.5 * minmod(h[i] - h[i - 1], h[i + 1] - h[i])
-            hr = h[i + 1] - 0.5 * minmod(h[i + 1] - h[i], h[i + 2] - h[i + 1])
-            ql = q[i] + 0.5 * minmod(q[i] - q[i - 1], q[i + 1] - q[i])
-            qr = q[i + 1] - 0.5 * minmod(q[i + 1] - q[i], q[i + 2] - q[i + 1])
-            speed = max(abs(ql / hl) + np.sqrt(G * hl), abs(qr / hr) + np.sqrt(G * hr))
-            fh[i] = 0.5 * (ql + qr) - 0.5 * speed * (hr - hl)
-            fq[i] = 0.5 * (ql * ql / hl + qr * qr / hr + 0.5 * G * (hl * hl + hr * hr)) - 0.5 * speed * (qr - ql)
-        for i in range(2, n - 2):
-            h[i] -= R * (fh[i] - fh[i - 1])
-            q[i] -= R * (fq[i] - fq[i - 1])
+        step(h, q, fh, fq)
     s = 0.0
     for i in range(n):
         s += h[i] * h[i]
@@ -66,17 +73,7 @@ def water_by_hand(h0, q0):
         for i in range(n):
             hs[t, i] = h[i]
             qs[t, i] = q[i]
-        for i in range(1, n - 2):
-            hl = h[i] + 0.5 * minmod(h[i] - h[i - 1], h[i + 1] - h[i])
-            hr = h[i + 1] - 0.5 * minmod(h[i + 1] - h[i], h[i + 2] - h[i + 1])
-            ql = q[i] + 0.5 * minmod(q[i] - q[i - 1], q[i + 1] - q[i])
-            qr = q[i + 1] - 0.5 * minmod(q[i + 1] - q[i], q[i + 2] - q[i + 1])
-            speed = max(abs(ql / hl) + np.sqrt(G * hl), abs(qr / hr) + np.sqrt(G * hr))
-            fh[i] = 0.5 * (ql + qr) - 0.5 * speed * (hr - hl)
-            fq[i] = 0.5 * (ql * ql / hl + qr * qr / hr + 0.5 * G * (hl * hl + hr * hr)) - 0.5 * speed * (qr - ql)
-        for i in range(2, n - 2):
-            h[i] -= R * (fh[i] - fh[i - 1])
-            q[i] -= R * (fq[i] - fq[i - 1])
+        step(h, q, fh, fq)
     s = 0.0
     h_bar, q_bar = np.zeros(n), np.zeros(n)
     for i in range(n):

@@ -14,7 +14,7 @@ from jitgrad.emit.vecmath import tanh
 
 from . import Contestant, Row, race
 from ._peers import FLAGS, rng
-from .loops_particles import box
+from .loops_particles import box, pairs_of
 from .loops_particles import by_hand as pairs_by_hand
 
 shared = numba.njit(**FLAGS, parallel=True)
@@ -43,29 +43,8 @@ def energy_by_hand(x):
     x_bars = np.zeros((parts, n, 3))
     e = 0.0
     for c in prange(parts):
-        x_bar = x_bars[c]
         for i in range(n * c // parts, n * (c + 1) // parts):
-            xi, yi, zi = x[i, 0], x[i, 1], x[i, 2]
-            fx = fy = fz = 0.0
-            for j in range(i + 1, n):
-                dx = xi - x[j, 0]
-                dy = yi - x[j, 1]
-                dz = zi - x[j, 2]
-                r2 = dx * dx + dy * dy + dz * dz
-                if r2 < 6.25:
-                    inv2 = 1.0 / r2
-                    inv6 = inv2 * inv2 * inv2
-                    e += 4.0 * (inv6 * inv6 - inv6)
-                    g = -24.0 * (2.0 * inv6 * inv6 - inv6) * inv2
-                    fx += g * dx
-                    fy += g * dy
-                    fz += g * dz
-                    x_bar[j, 0] -= g * dx
-                    x_bar[j, 1] -= g * dy
-                    x_bar[j, 2] -= g * dz
-            x_bar[i, 0] += fx
-            x_bar[i, 1] += fy
-            x_bar[i, 2] += fz
+            e += pairs_of(x, i, x_bars[c])
     for c in range(1, parts):
         x_bars[0] += x_bars[c]
     return e, x_bars[0]
