@@ -56,19 +56,19 @@ CASES = {
     ),
     "Lorenz-96": Case(ODE, "weather", "weather_by_hand", "weather_for_jax", lambda: (8.0 + rng.normal(size=40), 8.0), (0, 1)),
     "heat": Case(GRIDS, "heat", "heat_by_hand", "heat_for_jax", lambda: (rng.uniform(size=(20, 20)), 0.5), (0, 1)),
-    "Gauss-Seidel": Case(GRIDS, "seidel", "seidel_by_hand", None, lambda: (rng.uniform(size=(20, 20)),)),
+    "Gauss-Seidel": Case(GRIDS, "seidel", "seidel_by_hand", "seidel_for_jax", lambda: (rng.uniform(size=(20, 20)),)),
     "LU": Case(FACTOR, "lu", "lu_by_hand", "lu_for_jax", lambda: (square(9),)),
-    "Cholesky": Case(FACTOR, "cholesky", "cholesky_by_hand", None, lambda: (square(9),)),
+    "Cholesky": Case(FACTOR, "cholesky", "cholesky_by_hand", "cholesky_for_jax", lambda: (square(9),)),
     "tridiagonal": Case(FACTOR, "thomas", "thomas_by_hand", "thomas_for_jax", bands, (0, 1, 2, 3)),
     "shallow water": Case(
         WATER, "water", "water_by_hand", "water_for_jax",
         lambda: (1.0 + 0.1 * rng.uniform(size=50), 0.1 * rng.uniform(size=50)), (0, 1),
     ),
     "Gram-Schmidt": Case(
-        FACTOR, "gram_schmidt", None, None, lambda: (rng.normal(size=(5, 8)),),
+        FACTOR, "gram_schmidt", "gram_schmidt_by_hand", "gram_schmidt_for_jax", lambda: (rng.normal(size=(5, 8)),),
     ),
     "Viterbi": Case(
-        PATHS, "paths", None, None,
+        PATHS, "paths", "paths_by_hand", "paths_for_jax",
         lambda: (rng.uniform(size=(9, 8)), rng.uniform(size=(8, 8))), (0, 1),
     ),
     "hares": Case("examples.hares", "loss", None, None, pelts),
