@@ -210,6 +210,11 @@ def sum_and_largest(x):
     return up(lambda i, s: maximum(s + get(x, i), get(x, i)), value(0.0), reverse=True)
 
 
+def anew_in_a_branch(x):
+    """An adjoint under a condition: one branch hands the array on, the other one makes a new one of it."""
+    return up(lambda i, a, b: cond(lt(i % 2, 1), lambda: (a * x, b + a), lambda: (a, b)), x, zeros_like(x), reverse=True)
+
+
 def triangle(a):
     """Row k is subtracted from those below it; none is both read and written."""
 
@@ -224,7 +229,7 @@ def triangle(a):
     [
         (scatter, VECTOR, True), (own_cell, VECTOR, True), (neighbour, VECTOR, False), (last_wins, VECTOR, False),
         (seen_on_the_way, VECTOR, False), (sum_after_the_addition, VECTOR, False), (rows_of_a_sum, VECTOR, False),
-        (largest, VECTOR, True), (sum_and_largest, VECTOR, False), (triangle, MATRIX, True),
+        (largest, VECTOR, True), (sum_and_largest, VECTOR, False), (triangle, MATRIX, True), (anew_in_a_branch, VECTOR, False),
     ],
 )  # fmt: skip
 def test_which_iterations_may_run_in_any_order(program: Any, kind: Type, free: bool) -> None:

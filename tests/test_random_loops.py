@@ -63,7 +63,7 @@ class Writer:
 
     def body(self, st: State, depth: int, count: int) -> State:
         loops = [self.counted, self.counted, self.until] if depth < DEPTH else []
-        kinds = [self.write, self.write, self.add, self.scalar, self.branch, *loops]
+        kinds = [self.write, self.write, self.add, self.scalar, self.branch, self.anew, *loops]
         for _ in range(count):
             st = self.random.choice(kinds)(st, depth)
         return st
@@ -78,6 +78,13 @@ class Writer:
 
     def scalar(self, st: State, depth: int) -> State:
         return replace(st, s=tanh(self.expression(st)) + st.s * 0.1)
+
+    def anew(self, st: State, depth: int) -> State:
+        """An array that is computed as a whole, or two that change places."""
+        k, other = self.random.choice(st.writable), self.random.choice(list(st.arrays))
+        if other in st.writable and self.random.random() < 0.4:
+            return replace(st, arrays={**st.arrays, k: st.arrays[other], other: st.arrays[k]})
+        return st.put([k], (st.s, self.random.choice(PAIRS)(tanh(st.arrays[k]), st.arrays[other])))
 
     def some(self, st: State) -> list[str]:
         return self.random.sample(st.writable, self.random.randint(1, len(st.writable)))

@@ -197,7 +197,9 @@ def _cells(kind: str, first: int) -> Callable[[Look, Let, Mapping[Var, Any]], No
 
 
 def _construct(f: Look, let: Let, env: Mapping[Var, Any]) -> None:
-    """What a loop leaves of an array is that array only if every iteration hands it on: else it is computed anew."""
+    """What a loop leaves of an array is that array only if every iteration hands it on: else it is computed anew. What only
+    some of the branches hand on is overwritten by the others."""
+    sides: dict[Var, list[bool]] = {}
     for body in bodies(let):
         f.arrays |= {p for p, a in (*body.state, *body.consts) if isinstance(a, Var) and a in f.arrays}
         inner = {**anything(body.fn), **integers(body.consts, env)}
@@ -205,7 +207,13 @@ def _construct(f: Look, let: Let, env: Mapping[Var, Any]) -> None:
             lo, hi = (swap_dim(dim_of(a), env) for a in body.bounds)
             inner[body.index] = atom_of(f.symbol(lo, hi))
         f.statements(body.fn.lets, inner)
-        f.arrays |= {o for o, r, p in body.gives if r in f.arrays and (p is None or p in f.arrays)}
+        for o, r, p in body.gives:
+            sides.setdefault(o, []).append(r in f.arrays and (p is None or p in f.arrays))
+    for o, handed_on in sides.items():
+        if any(handed_on):
+            f.arrays.add(o)
+            if not all(handed_on):
+                f.found.append(Access("put", None))
 
 
 _LOOK = {
