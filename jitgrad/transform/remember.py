@@ -151,13 +151,15 @@ def weighed(q: Question, way: Split) -> Split:
 
     weigh = weigher(q)
     have = q.free | way.finals
-    before = {v: r.before for r in q.restored for v in r.stand}
 
     def made_of(v: Var) -> set[Var] | None:
         found = sources(v, defs.get(v), q, way)
-        if found is not None and v in way.stand:  # an array that is read is put back entirely
-            found = {*found, *vars_of(before[v])}
-        return None if found is None else found - have
+        if found is None:
+            return None
+        for r in q.restored:  # an array that is read, or put back beside another, is put back entirely (see `touched`)
+            if r.after in found or (v in way.stand and v in r.stand):
+                found = found | set(vars_of(r.before))
+        return found - have
 
     wanted = {v for a in q.want for v in vars_of(a)} - have
     price = lambda v: (defs[v].outs[0], much[v]) if v in way.again else None
