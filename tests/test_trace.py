@@ -20,8 +20,9 @@ from jitgrad.errors import (
     JitgradError,
     Unsupported,
 )
+from jitgrad.front.inline import trace_inline
 from jitgrad.front.standin import Array, Scalar
-from jitgrad.front.trace import trace_call, trace_inline
+from jitgrad.front.trace import trace_call
 from jitgrad.ir.build import replay
 from jitgrad.ir.interp import interp
 from jitgrad.ir.show import show

@@ -10,8 +10,8 @@ from ..errors import ArgumentError, raise_at
 from ..front import context
 from ..front.calls import callee
 from ..front.control import Control
+from ..front.inline import trace_inline
 from ..front.standin import Array, Scalar, StandIn
-from ..front.trace import trace_inline
 from ..front.tree import TreeDef, flatten, flatten_like
 from ..ir.build import Value, replay
 from ..ir.core import zero_of

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..front.inline import Inline, trace_inline
 from ..front.promote import shape_text
 from ..front.standin import Array, Scalar
-from ..front.trace import Inline, Out, trace_inline
+from ..front.trace import Out
 from ..front.tree import TreeDef, flatten
 from ..ir.build import Value
 from ..ir.core import Fn, Type

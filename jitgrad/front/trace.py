@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import AliasError, ConcretizationError, DTypeError, EscapedError, raise_at
+from ..errors import ConcretizationError, DTypeError, EscapedError, raise_at
 from ..ir import build
 from ..ir.build import Value, size
 from ..ir.core import F64, I64, Fn, Type, Var
@@ -24,11 +23,11 @@ from ..ir.dims import Dim, DimLike, Sym, of_symbol
 from . import builtin, inplace, promote, reshape  # noqa: F401  (fill the tables of dispatch)
 from .body import Open, closed
 from .calls import callee
-from .context import Restart, SizeGuard, Trace, current, here, replace_symbol, running, unbroken
+from .context import Restart, SizeGuard, Trace, replace_symbol, running, unbroken
 from .control import Control
 from .guards import Guards
 from .promote import NAME_OF
-from .scope import INLINE, Box, Scope
+from .scope import Box, Scope
 from .size import LOWEST
 from .standin import Array, Scalar, StandIn, boxed
 from .tree import TreeDef, flatten
@@ -70,19 +69,6 @@ class Traced:
     touched: tuple[int, ...]  # these, and those of which a function traced within writes a copy
     notes: tuple[str, ...] = ()
     restarts: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Inline:
-    """A function traced within a trace: `fn(*args, *captured)`."""
-
-    fn: Fn
-    args: tuple[Value, ...]
-    captured: tuple[Value, ...]
-    out_tree: TreeDef
-    outs: tuple[Out, ...]
-    dynamic: tuple[int, ...]
-    in_tree: TreeDef
 
 
 @dataclass(eq=False)
@@ -132,7 +118,7 @@ def trace_call(
 
 def _entry(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], small_literals: bool) -> _Entry:
     leaves, tree = flatten((args, kwargs), "args")
-    roots = [*_positional(f, args), *kwargs]
+    roots = [*parameter_names(f, args), *kwargs]
     names = [path for root, x in zip(roots, (*args, *kwargs.values()), strict=True) for path in flatten(x, root)[1].paths(root)]
     entry = _Entry(f, leaves, tree, names)
     symbols: dict[int, Dim] = {}
@@ -160,7 +146,7 @@ def _letters() -> Iterator[str]:
         k += 1
 
 
-def _positional(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+def parameter_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
     """What the function calls its positional arguments."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
@@ -207,26 +193,26 @@ def _stand_in(entry: _Entry, k: int, trace: Trace, params: list[Var]) -> Any:
     x, name = entry.leaves[k], entry.names[k]
     if isinstance(x, np.ndarray):
         shape = tuple(trace.now(entry.sizes[k, axis]) for axis in range(x.ndim))
-        params.append(trace.root.param(Var(Type(NAME_OF[x.dtype], shape), _hint(name))))
+        params.append(trace.root.param(Var(Type(NAME_OF[x.dtype], shape), variable_name(name))))
         return Array(Box(Value(params[-1]), name))
     if is_integer(x):
         d = trace.now(entry.sizes[k, None])
         own = next(iter(d.terms)) if isinstance(d, Dim) and d.atomic else None
         bound = own if isinstance(own, Sym) and own.name == name else None
-        params.append(trace.root.param(Var(I64, _hint(name), bound)))
+        params.append(trace.root.param(Var(I64, variable_name(name), bound)))
         return Scalar(size(d), weak=not isinstance(x, np.generic))
     if is_number(x):
         dtype = NAME_OF.get(np.result_type(x) if isinstance(x, np.generic) else np.dtype(float))
         if dtype is None:
             raise_at(DTypeError, f"`{name}` has the dtype {x.dtype}", wanted="float64 or float32", got=str(x.dtype))
-        params.append(trace.root.param(Var(F64.of(dtype), _hint(name))))
+        params.append(trace.root.param(Var(F64.of(dtype), variable_name(name))))
         return Scalar(Value(params[-1]), weak=not isinstance(x, np.generic))
     if isinstance(x, complex):
         raise_at(DTypeError, f"`{name}` is complex", wanted="a real number", got=repr(x), repair="pass two real numbers")
     return trace.guards.argument(x, name)
 
 
-def _hint(name: str) -> str:
+def variable_name(name: str) -> str:
     """`params['w'][0]` as a name: params_w_0."""
     text = "".join(c if c.isalnum() or c == "_" else "_" for c in name.replace("']", "").replace("['", "_").replace("]", ""))
     return text.strip("_") or "x"
@@ -248,7 +234,7 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         try:
             with explained():
                 out = callee(entry.f, Control)(*args, **kwargs)
-            out_tree, outs, values = _results(out)
+            out_tree, outs, values = results_of(out)
         finally:
             trace.guards.restore()
         if keep_writes:
@@ -260,11 +246,11 @@ def _attempt(entry: _Entry, trace: Trace, restarts: int, keep_writes: bool) -> T
         if keep_writes:
             values += [trace.scope.store[box] for box, k in boxes.items() if k in written]
         params += [c.param for c in trace.captures.values()]
-        fn, captured = closed(root, params, values, _name(entry.f))
+        fn, captured = closed(root, params, values, function_name(entry.f))
         if captured:
             raise_at(
                 EscapedError,
-                f"`{_name(entry.f)}` uses `{captured[0].atom.hint}` of another trace",
+                f"`{function_name(entry.f)}` uses `{captured[0].atom.hint}` of another trace",
                 wanted="a function of its arguments and of plain values",
                 got="a traced value of the function around it",
                 repair="pass it as an argument",
@@ -293,7 +279,7 @@ def _check_kept(entry: _Entry, given: Any, inputs: list[Any]) -> None:
     if tree != entry.tree or any(x is not was for x, was in zip(now, inputs, strict=True)):
         raise_at(
             EscapedError,
-            f"`{_name(entry.f)}` changes what a container among its arguments holds",
+            f"`{function_name(entry.f)}` changes what a container among its arguments holds",
             wanted="writes into arrays, and results that are returned",
             got="a container of the caller's that would have to hold other values",
             repair="return the new values, or write into an array: x[...] = value",
@@ -307,12 +293,12 @@ def innermost(f: Any) -> Any:
     return f
 
 
-def _name(f: Any) -> str:
+def function_name(f: Any) -> str:
     name = getattr(f, "__name__", None) or type(getattr(f, "func", f)).__name__
     return name if name.isidentifier() else "lambda_" if "lambda" in name else "f"
 
 
-def _results(out: Any) -> tuple[TreeDef, tuple[Out, ...], list[Value]]:
+def results_of(out: Any) -> tuple[TreeDef, tuple[Out, ...], list[Value]]:
     leaves, tree = flatten(out, "result")
     outs, values = [], []
     for x in leaves:
@@ -339,83 +325,5 @@ def _result(x: Any) -> tuple[Out, Value | None]:
     return Out("static", value=x), None
 
 
-# ---- a function traced within a trace
-
-
-@contextmanager
-def _inner(trace: Trace) -> Iterator[Scope]:
-    outer = trace.scope
-    trace.scope = Scope(INLINE, outer)
-    try:
-        yield trace.scope
-    finally:
-        trace.scope = outer
-
-
-def trace_inline(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Inline:
-    """The program of `f` on arguments like these stand-ins (or plain values), within the trace that is running."""
-    trace = current()
-    here()
-    positional = tuple(args)
-    leaves, tree = flatten((positional, dict(kwargs or {})), "args")
-    roots = [*_positional(f, positional), *(kwargs or {})]
-    values = (*positional, *(kwargs or {}).values())
-    names = [path for root, x in zip(roots, values, strict=True) for path in flatten(x, root)[1].paths(root)]
-    outside = [_outer_value(x) for x in leaves]
-    with _inner(trace), build.entered(Open()) as writing:
-        writing.where = writing.parent.where if writing.parent else None
-        params: list[Var] = []
-        inputs = []
-        for x, v, name in zip(leaves, outside, names, strict=True):
-            inputs.append(x if v is None else _parameter(x, v, name, writing, params))
-        inner_args, inner_kwargs = tree.unflatten(inputs)
-        with explained():
-            out = callee(f, Control)(*inner_args, **inner_kwargs)
-        out_tree, outs, results = _results(out)
-        _check_apart(trace, _name(f), names, leaves, inputs)
-        fn, captured = closed(writing, params, results, _name(f))
-    dynamic = tuple(k for k, v in enumerate(outside) if v is not None)
-    return Inline(fn, tuple(v for v in outside if v is not None), captured, out_tree, outs, dynamic, tree)
-
-
-def _check_apart(trace: Trace, f: str, names: list[str], leaves: list[Any], inputs: list[Any]) -> None:
-    """A function traced within works on copies: what it writes must be no other array that it uses."""
-    pairs = list(zip(names, leaves, inputs, strict=True))
-    for name, x, own in pairs:
-        if not isinstance(own, Array) or not (own.box in trace.scope.written or own.box in trace.touched):
-            continue
-        box = boxed(x).box if isinstance(x, np.ndarray) else x.box
-        trace.touched.add(box)
-        same = {box, *box.may}
-        twins = [other for other, z, mine in pairs if mine is not own and isinstance(z, Array) and z.box in same]
-        twins += [b.name for b in same if b in trace.scope.store]
-        if twins:
-            raise_at(
-                AliasError,
-                f"`{name}`, which `{f}` writes, is also `{twins[0]}`",
-                wanted="arrays that are apart",
-                got="one array, or two views of one, under two names",
-                repair="pass a copy of one of them",
-            )
-
-
-def _outer_value(x: Any) -> Value | None:
-    """The value that a leaf has outside; None: it goes in as it is (sizes, static values)."""
-    if isinstance(x, np.ndarray):
-        x = boxed(x)
-    if isinstance(x, Array):
-        return x.read()
-    if isinstance(x, Scalar):
-        return None if x.is_size else x.value
-    return promote.lift(x).value if is_float(x) else None
-
-
-def _parameter(x: Any, v: Value, name: str, writing: build.Scope, params: list[Var]) -> Any:
-    p = writing.param(Var(v.type, _hint(name)))
-    params.append(p)
-    if v.rank or isinstance(x, Array):
-        return Array(Box(Value(p), name))
-    return Scalar(Value(p), weak=x.weak if isinstance(x, Scalar) else not isinstance(x, np.generic))
-
-
-__all__ = ["Inline", "Out", "Traced", "is_dynamic", "trace_call", "trace_inline"]
+__all__ = ["Out", "Traced", "is_dynamic", "trace_call"]
+__all__ += ["function_name", "is_float", "parameter_names", "results_of", "variable_name"]  # for `inline.py`
