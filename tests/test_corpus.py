@@ -120,7 +120,7 @@ def test_compiled_in_float32(case: Case) -> None:
 
 # ---- many rows at once: loops that run as long as the data of their row say
 
-LOOPS = [c for c in CASES if c.f.__module__.rpartition(".")[2] in ("loops", "tables")]
+LOOPS = [c for c in CASES if c.f.__module__.rpartition(".")[2] in ("loops", "tables", "kernels")]
 QUICK_ROWS = {"kepler", "barrier_option", "nearest_larger", "weighted_bins", "largest_three", "matrix_power"}
 
 
