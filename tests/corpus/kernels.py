@@ -53,7 +53,7 @@ def gauss_jordan(a):
             f = m[i, k]
             m[i] -= f * row
             inv[i] -= f * irow
-    return inv
+    return np.sum(inv * inv[::-1])
 
 
 @case(lambda r, n: (r.normal(size=n), 12345))
