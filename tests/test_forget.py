@@ -1,4 +1,4 @@
-"""Writes that nobody sees, and comparisons of indices that are decided."""
+"""Writes that nobody sees, arrays that are kept by the loops that overwrite them, and comparisons of indices that are decided."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from jitgrad.ir.interp import interp
 from jitgrad.ir.walk import everywhere
 from jitgrad.ops.cond import check
 from jitgrad.ops.index import add_at, get, put
-from jitgrad.ops.loop import loop
+from jitgrad.ops.loop import Loop, loop
 from jitgrad.ops.scalar import eq, ge, gt, le, lt, ne, sin, where
 from jitgrad.transform import pipeline
 
 n, m = Sym("n", 0), Sym("m", 1)
 N, M = size(of_symbol(n)), size(of_symbol(m))
-VECTOR = Type("f64", (of_symbol(n),))
+VECTOR, TABLE = Type("f64", (of_symbol(n),)), Type("f64", (of_symbol(n), of_symbol(m)))
 ZERO = value(0)
 X = np.random.default_rng(1).normal(size=6)
 
@@ -34,7 +34,7 @@ def count(fn: Fn, *names: str) -> int:
 
 
 def over(step: Any, *init: Any, lo: Any = ZERO, reverse: bool = False) -> Any:
-    return loop(lo, N, step, *init, hints=("i", "a", "s"), reverse=reverse)
+    return loop(lo, N, step, *init, hints=("i", "a", "s")[: 1 + len(init)], reverse=reverse)
 
 
 def zeroed(a):
@@ -77,6 +77,66 @@ def test_writes_that_nobody_sees_go(f: Any, writes: int) -> None:
     for have, want in zip(interp(after, X), interp(fn, X), strict=True):
         np.testing.assert_allclose(have, want, rtol=1e-12)
 
+
+# ---- what is kept of what is overwritten
+
+
+def kept(each: Any, whole: Any = lambda i, a, step: over(step, a)[0]) -> Any:
+    """For each i: all of `a` is a row; then it is overwritten."""
+
+    def f(a):
+        return over(lambda i, a: (whole(i, a, lambda k, b: each(i, k, a, b)), a), a)
+
+    return f
+
+
+def table(a):
+    """All cells, by rows, in reverse."""
+
+    def row(i, b):
+        return loop(ZERO, M, lambda k, b: put(b, sin(get(b, i, k)) * get(b, i, ZERO), i, k), b, hints=("k", "b"), reverse=True)[0]
+
+    return over(lambda t, a: (over(row, a)[0], a), a)
+
+
+def columns_first(a):
+    column = lambda k, b: over(lambda i, b: put(b, get(b, i, k) + get(b, ZERO, k), i, k), b)[0]
+    return over(lambda t, a: (loop(ZERO, M, column, a, hints=("k", "b"))[0], a), a)
+
+
+def put_twice(i, k, a, b):
+    return put(put(b, get(b, ZERO) * 0.5, k), get(b, k) + 1.0, k)
+
+
+KEPT = [
+    (kept(lambda i, k, a, b: put(b, sin(get(b, k)) + get(b, ZERO), k)), True),
+    (kept(lambda i, k, a, b: add_at(b, get(b, N - 1 - k), k)), True),
+    (kept(lambda i, k, a, b: put(b, sin(get(b, k)), k), lambda i, a, step: over(step, a, lo=value(1))[0]), False),
+    (kept(lambda i, k, a, b: put(b, sin(get(b, k)), N - 1 - k)), False),
+    (kept(lambda i, k, a, b: put(b, sin(get(b, k)), i)), False),
+    (kept(put_twice), False),
+    (kept(lambda i, k, a, b: put(b, get(a, k) * get(b, ZERO), k)), False),
+    (kept(lambda i, k, a, b: put(b, get(b, k) * 0.5, k), lambda i, a, step: put(over(step, a)[0], get(a, i), ZERO)), True),
+    (table, True),
+    (columns_first, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(KEPT)))
+def test_what_is_overwritten_is_kept_on_the_way(case: int) -> None:
+    f, there = KEPT[case]
+    shape = (6, 3) if f in (table, columns_first) else (6,)
+    fn = program(f, TABLE if len(shape) > 1 else VECTOR)
+    after = pipeline.run(fn, ("collect", "simplify"))
+    (outer,) = (let for let in after.lets if let.op.name == "loop")
+    view = Loop.of(outer)
+    assert (view.rows[-1] not in view.carries) is there
+    x = np.random.default_rng(2).normal(size=shape)
+    for have, want in zip(interp(after, x), interp(fn, x), strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-12)
+
+
+# ---- comparisons of indices
 
 COMPARISONS = [
     (lambda i: lt(i, N), True), (lambda i: ge(i, ZERO), True), (lambda i: lt(i, ZERO), False),

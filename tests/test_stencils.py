@@ -348,3 +348,57 @@ def test_loops_in_a_row(name: str) -> None:
         x, z = arguments(3, 1, count, 2)
         for a, b in zip(interp(new, x, z), interp(fn, x, z), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+# ---- what one loop leaves to the next
+
+
+def dot_and_more(i, s, b, a, x):
+    """The sum, which the second loop needs, and additions to b, which it adds to too."""
+    return s + get(a, i) * get(x, i), add_at(b, 0.3 * get(a, i), i)
+
+
+def waiting(
+    first: Callable[..., tuple[Value, Value]],
+    second: Callable[..., tuple[Value, Value]] = lambda i, b, a, s, x: (add_at(b, s * get(x, i), i), add_at(a, s, i)),
+    between: Callable[[Value, Value], Value] = lambda s, b: sin(s),
+) -> Fn:
+    """for i: s += ..; b[i] += ..        for i: b[i] += .. s ..; a[i] += .."""
+
+    def f(x: Value, z: Value) -> tuple[Value, ...]:
+        a = sin(z)
+        s, b = loop(value(1), size(N - 1), lambda i, s, b: first(i, s, b, a, x), value(0.0), x * 0.5, hints=["i", "s", "b"])
+        s = between(s, b)
+        return loop(value(1), size(N - 1), lambda i, b, a: second(i, b, a, s, x), b, a, hints=["i", "b", "a"])
+
+    return verify(trace(f, [Var(VECTOR, "x"), Var(VECTOR, "z")], "f"))
+
+
+def other_cells(i, b, a, s, x):
+    return add_at(b, s * get(a, i), i - 1), put(a, s, i + 1)
+
+
+# fmt: off
+WAITING = {
+    "what waits for nothing": (waiting(dot_and_more), True),
+    "the sum sees the array": (waiting(lambda i, s, b, a, x: (s + get(b, i), add_at(b, get(a, i), i))), False),
+    "the array sees the sum": (waiting(lambda i, s, b, a, x: (s + get(a, i), add_at(b, s, i))), False),
+    "dear, and in both": (waiting(lambda i, s, b, a, x: (lambda y: (s + y, add_at(b, y, i)))(sin(get(a, i)))), False),
+    "dear, but in one": (waiting(lambda i, s, b, a, x: (s + get(a, i), add_at(b, sin(get(a, i)), i))), True),
+    "read between": (waiting(dot_and_more, between=lambda s, b: s * get(b, value(1))), False),
+    "what it reads is overwritten too early": (waiting(dot_and_more, other_cells), False),
+    "a recurrence": (waiting(lambda i, s, b, a, x: (s + get(a, i), add_at(b, get(b, i - 1), i))), False),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_one_loop_leaves_to_the_next(name: str) -> None:
+    fn, expected = WAITING[name]
+    new = verify(fuse(fn))
+    first = next(let for let in new.lets if let.op.name == "loop")
+    assert (first.attrs["carry"] == 1) is expected
+    for count in SIZES:
+        x, z = arguments(3, 1, count, 2)
+        for a, b in zip(interp(new, x, z), interp(fn, x, z), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)

@@ -25,6 +25,7 @@ from ..ops.loop import Loop, Ragged
 from .chain import chained, copied, in_terms_of
 from .depend import Around, any_order
 from .order import consumes
+from .parted import parted
 from .simplify import simplify
 
 VIEWS = {"get", "reshape", "transpose", "broadcast"}  # pulls: another look at the memory of their first argument
@@ -36,7 +37,8 @@ def fuse(fn: Fn, around: Around = Around()) -> Fn:  # noqa: B008  (immutable)
     while k < len(lets):
         joined = None
         if lets[k].op.name in _JOIN:
-            joined = next((new for j in range(k) if (new := _try(fn, lets, j, k, around)) is not None), None)
+            ways = ((j, way) for way in (_try, _left_to) for j in range(k))
+            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, around)) is not None), None)
         lets, k = (lets, k + 1) if joined is None else (joined, 1)
     return replace(fn, lets=tuple(lets))
 
@@ -64,7 +66,7 @@ def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] |
     if a.op is not b.op:
         return None
     roots = _roots(lets)
-    before, behind = _parted(lets[j:k], roots)
+    before, behind = _split(lets[j:k], roots)
     mine = behind[1:]  # but the first statement itself
     if any(map(effectful, mine)) or uses(b) & {o for let in mine for o in let.outs}:
         return None
@@ -76,7 +78,27 @@ def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] |
     return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
 
 
-def _parted(lets: Sequence[Let], roots: dict[Var, Var]) -> tuple[list[Let], list[Let]]:
+def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] | None:
+    """The statements with the k-th, a loop, doing too what the j-th does to an array that both work on; or None."""
+    a, b = lets[j], lets[k]
+    if a.op.name != "loop" or b.op.name != "loop" or _bounds(a) != _bounds(b) or effectful(a):
+        return None
+    roots, between = _roots(lets), lets[j + 1 : k]
+    for x in [o for o in a.outs[: Loop.of(a).count] if o in Loop.of(b).init]:
+        found = parted(a, x)
+        if found is None:
+            continue
+        rest, mine = found
+        if any(_overwrites(let, mine, roots) or _overwrites(mine, let, roots) for let in (rest, *between)):
+            continue
+        every = [*lets[:j], rest, *between, mine, *lets[k:]]
+        new = _in_a_row(mine, b, roots, around, use_counts(replace(fn, lets=tuple(every))))
+        if new is not None:
+            return [*lets[:j], rest, *between, new, *lets[k + 1 :]]
+    return None
+
+
+def _split(lets: Sequence[Let], roots: dict[Var, Var]) -> tuple[list[Let], list[Let]]:
     """What may stand before the first of these statements, and what must stay behind it (itself included)."""
     behind, before = [lets[0]], []
     made = set(lets[0].outs)

@@ -10,6 +10,7 @@ from ..ir.verify import verify
 from ..ir.walk import needed, same
 from . import checkpoint, cond, link, loop  # noqa: F401  (the rules of the constructs register themselves)
 from .cleared import cleared
+from .collect import collect
 from .combine import combine
 from .forget import forget
 from .fuse import fuse, upwards
@@ -30,7 +31,7 @@ PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
-    "windows": windows, "picks": picks, "interchange": interchange,
+    "windows": windows, "picks": picks, "interchange": interchange, "collect": collect,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
@@ -39,7 +40,7 @@ BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "interchange", "si
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",
-    "combine", "simplify", "picks", "upwards", "order",
+    "combine", "collect", "simplify", "picks", "upwards", "order",
 )  # fmt: skip
 
 
