@@ -19,8 +19,8 @@ from jitgrad.lower.schedule import schedule
 from jitgrad.lower.show import show_plan
 from jitgrad.lower.verify import PlanError, verify_plan
 from jitgrad.ops import scalar
-from jitgrad.ops.array import broadcast, sum_
-from jitgrad.ops.index import get, put
+from jitgrad.ops.array import broadcast, reshape, sum_
+from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.loop import loop
 
@@ -155,6 +155,93 @@ def test_allocations_leave_loops() -> None:
 
     plan = planned(body, Type("f64", (n, m, m)), ROW)
     assert all(depth == 0 for depth, s in depths(plan.body) if isinstance(s, Alloc)), show_plan(plan)
+
+
+def triangle(lo: Any, hi: Any, used: Any = None, **how: Any) -> Any:
+    """For each i a row over lo..hi, which is read from its end."""
+
+    def body(a: Any, z: Any) -> Any:
+        def step(i: Any, s: Any) -> Any:
+            first, last = lo(i, z), hi(i, z)
+            r, rows = loop(first, last, lambda k, r: (scalar.sin(r + get(a, k - first)), r), s)
+            t = used(rows) if used else r
+            return loop(first, last, lambda k, t: t + scalar.sin(t) * get(rows, k - first), t, reverse=True)[0]
+
+        return loop(value(0), size(n), step, value(1.0), **how)[0]
+
+    return body
+
+
+UP_TO_I = (lambda i, z: value(0), lambda i, z: i)
+# fmt: off
+LENGTHS = [
+    ("up to the index", triangle(*UP_TO_I), 0),
+    ("in a loop that runs downwards", triangle(*UP_TO_I, reverse=True), 0),
+    ("from the index on", triangle(lambda i, z: i + 1, lambda i, z: size(n)), 0),
+    ("in both directions", triangle(lambda i, z: i, lambda i, z: i * 2), 0),
+    ("told by data", triangle(UP_TO_I[0], lambda i, z: scalar.minimum(get(z, i), size(n))), 1),
+    ("used whole", triangle(*UP_TO_I, lambda rows: get(matmul(reshape(rows, (1, *rows.shape)), rows), 0)), 1),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "body", "depth"), LENGTHS, ids=[c[0] for c in LENGTHS])
+def test_allocations_of_changing_length_leave_loops_at_the_largest(name: str, body: Any, depth: int) -> None:
+    fn = trace(body, [Var(VECTOR, "a"), Var(Type("i64", (n,)), "z")], "f")
+    plan = schedule(fn)
+    assert max(d for d, s in depths(plan.body) if isinstance(s, Alloc)) == depth, show_plan(plan)
+    agrees(fn, [[np.linspace(0.1, 1.0, k), np.arange(k)[::-1].copy()] for k in (1, 2, 5)])
+
+
+def keeping(each: Any, around: Any = lambda i, x, step: step(x), behind: Any = lambda x: sum_(x, (0,)), lo: Any = 0) -> Any:
+    """For each i all of x is kept, cell by cell, as it is overwritten; then x and what was kept are read."""
+
+    def body(a: Any, b: Any) -> Any:
+        def step(i: Any, x: Any) -> Any:
+            def inner(k: Any, x: Any) -> Any:
+                old = get(x, k)
+                return put(x, each(i, k, x, a), k), old
+
+            return around(i, x, lambda x: loop(value(0), size(n), inner, x))
+
+        x, rows = loop(value(lo), size(m), step, scalar.sin(a), hints=("i", "x"))
+        t = loop(value(lo), size(m), lambda i, t: t + scalar.sin(t * get(rows, i - lo, value(0))), value(0.5), reverse=True)[0]
+        return behind(x), t
+
+    return body
+
+
+def read_before(i: Any, x: Any, step: Any) -> Any:
+    x, row = step(add_at(x, 0.5, 0))
+    return x, row
+
+
+def read_behind(i: Any, x: Any, step: Any) -> Any:
+    x, row = step(x)
+    return put(x, get(x, 0) + get(row, 0), 0), row
+
+
+own = lambda i, k, x, a: scalar.sin(get(x, k)) + get(a, k)
+# fmt: off
+TRAILS = [
+    ("its own cell", keeping(own), True),
+    ("it is overwritten behind the loop", keeping(own, behind=lambda x: sum_(put(x, get(x, 0) * 2.0, 0), (0,))), True),
+    ("a cell before", keeping(lambda i, k, x, a: get(x, 0) * get(x, k)), False),
+    ("a cell behind", keeping(lambda i, k, x, a: get(x, size(n) - 1) + get(x, k)), False),
+    ("changed before", keeping(own, read_before), False),
+    ("changed behind", keeping(own, read_behind), False),
+    ("not from 0 on", keeping(own, lo=1), False),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "body", "there"), TRAILS, ids=[c[0] for c in TRAILS])
+def test_what_is_kept_as_it_is_overwritten_lives_there(name: str, body: Any, there: bool) -> None:
+    fn = trace(body, [Var(VECTOR, "a"), Var(ROW, "b")], "f")
+    plan = schedule(fn)
+    kept = [b for b in allocs(plan) if b.type.rank == 2]
+    assert ([b.type.shape[0] for b in kept] == [m + 1]) is there, show_plan(plan)
+    agrees(fn, [[np.linspace(0.1, 1.0, k), np.ones(j)] for k in (1, 4) for j in (1, 3)])
 
 
 # ---- golden plans

@@ -24,6 +24,7 @@ from .rules import RULES
 from .strips import stripped
 from .tasks import Place
 from .tidy import hoisted, tidy
+from .trails import trailed
 from .verify import verify_plan
 from .write import Attempt
 
@@ -39,8 +40,14 @@ def schedule(fn: Fn) -> Plan:
         except Again:
             continue
         if not dear_twice(attempt):
-            return verify_plan(stripped(hoisted(blocked(parallelised(merged(tidy(plan, attempt.zeroed)))))))
+            return verify_plan(_passed(tidy(plan, attempt.zeroed)))
     raise InternalError(f"`{fn.name}`: no schedule after {MAX_ATTEMPTS} attempts")
+
+
+def _passed(plan: Plan) -> Plan:
+    for change in (merged, parallelised, blocked, trailed, hoisted, stripped):
+        plan = change(plan)
+    return plan
 
 
 def _attempt(fn: Fn, attempt: Attempt) -> Plan:

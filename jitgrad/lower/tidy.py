@@ -4,12 +4,13 @@ at a time goes (`tidy`); allocations go out of loops (`hoisted`)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ..ir.core import Type, Var, dim_of, zero_of
-from ..ir.dims import DimLike, symbols
+from ..ir.dims import DimLike, largest, symbols
+from ..transform.keep import upper_bound
 from .plan import (
     Alloc,
     Block,
@@ -212,39 +213,93 @@ def _narrow(block: Block, swap: dict[Buffer, Buffer]) -> Block:
 
 
 def hoisted(plan: Plan) -> Plan:
-    """Every allocation outside of all loops that do not tell its size, but within the parallel loop."""
-    body, _ = _hoist(plan.body, set(), False)
-    return replace(plan, body=body)
+    """Every allocation outside of all loops that do not tell its size, but within the parallel loop; where a loop tells how
+    long it is by its index alone, outside of it with the largest length."""
+    hoist = _Hoist(by_cells(plan), {})
+    body, _ = hoist.block(plan.body, set(), False)
+    return replace(plan, body=_swapped(body, hoist.swap) if hoist.swap else body)
 
 
-def _hoist(block: Block, bound: set[Var], in_loop: bool) -> tuple[Block, list[Alloc]]:
-    """The block, and the allocations that its loop may make before. `bound`: what the loop and its body bind."""
-    out: list[Stmt] = []
-    leaving: list[Alloc] = []
-    for s in block:
-        if isinstance(s, Alloc) and in_loop and not set(dim_vars(*s.buffer.type.shape)) & bound:
-            leaving.append(replace(s, zero=False))
+def by_cells(plan: Plan) -> set[Buffer]:
+    """The buffers that are used cell by cell: nobody sees how long they are."""
+    every = list(everywhere(plan.body))
+    whole = {w.buffer for w in plan.results if isinstance(w, Window)}
+    for s in every:
+        if isinstance(s, Call):
+            whole |= {w.buffer for w in (*s.ins, *s.outs) if isinstance(w, Window)}
+        elif isinstance(s, Reshape):
+            whole |= {s.buffer, s.source.buffer}
+        elif isinstance(s, Grow):
+            whole.add(s.buffer)
+    return {s.buffer for s in every if isinstance(s, Alloc)} - whole
+
+
+@dataclass(frozen=True)
+class _Hoist:
+    by_cells: set[Buffer]
+    swap: dict[Buffer, Buffer]  # what has become longer
+
+    def block(self, block: Block, bound: set[Var], in_loop: bool) -> tuple[Block, list[Alloc]]:
+        """The block, and the allocations that its loop may make before. `bound`: what the loop and its body bind."""
+        out: list[Stmt] = []
+        leaving: list[Alloc] = []
+        for s in block:
+            if isinstance(s, Alloc) and in_loop and not _told(s, bound):
+                leaving.append(replace(s, zero=False))
+                if s.zero:
+                    out += zeros(s.buffer)
+                continue
+            if isinstance(s, For) and s.parallel:
+                out.append(replace(s, body=self.block(s.body, set(), False)[0]))
+                continue
+            loop = isinstance(s, (For, While))
+            names = {v for t in everywhere((s,)) for v in makes(t)} if loop else bound
+            found: list[Alloc] = []
+            s = map_blocks(s, partial(self._inner, found, names, in_loop or loop, s if isinstance(s, For) else None))
+            for a in found:
+                (out if not in_loop or _told(a, bound) else leaving).append(a)
+            out.append(s)
+        return tuple(out), leaving
+
+    def _inner(self, found: list[Alloc], bound: set[Var], in_loop: bool, loop: For | None, block: Block) -> Block:
+        body, leaving = self.block(block, bound, in_loop)
+        found += leaving
+        return body if loop is None else self._longer(body, found, bound, loop)
+
+    def _longer(self, body: Block, found: list[Alloc], bound: set[Var], loop: For) -> Block:
+        """Without the allocations that the loop may make before at the largest length that one of its iterations needs."""
+        out: list[Stmt] = []
+        for s in body:
+            longest = self._longest(s.buffer, loop) if isinstance(s, Alloc) and s.buffer in self.by_cells else None
+            if not isinstance(s, Alloc) or longest is None or _told(Alloc(longest), bound):
+                out.append(s)
+                continue
+            self.swap[s.buffer] = longest
+            self.by_cells.add(longest)
+            found.append(Alloc(longest))
             if s.zero:
                 out += zeros(s.buffer)
-            continue
-        if isinstance(s, For) and s.parallel:
-            out.append(replace(s, body=_hoist(s.body, set(), False)[0]))
-            continue
-        loop = isinstance(s, (For, While))
-        names = {v for t in everywhere((s,)) for v in makes(t)} if loop else bound
-        found: list[Alloc] = []
-        s = map_blocks(s, partial(_hoisted_from, found, names, in_loop or loop))
-        for a in found:
-            stays = not in_loop or set(dim_vars(*a.buffer.type.shape)) & bound
-            (out if stays else leaving).append(a)
-        out.append(s)
-    return tuple(out), leaving
+        return tuple(out)
+
+    def _longest(self, b: Buffer, loop: For) -> Buffer | None:
+        first = upper_bound(b.type.shape[0], loop.index, loop.lo, loop.hi)
+        return None if first is None else Buffer(Type(b.type.dtype, (largest(0, first), *b.type.shape[1:])), b.hint)
 
 
-def _hoisted_from(found: list[Alloc], bound: set[Var], in_loop: bool, block: Block) -> Block:
-    body, leaving = _hoist(block, bound, in_loop)
-    found += leaving
-    return body
+def _told(s: Alloc, bound: set[Var]) -> bool:
+    return bool(set(dim_vars(*s.buffer.type.shape)) & bound)
+
+
+def _swapped(block: Block, swap: dict[Buffer, Buffer]) -> Block:
+    out = []
+    for s in block:
+        if isinstance(s, (Load, Store)):
+            b = s.buffer
+            while b in swap:
+                b = swap[b]
+            s = replace(s, buffer=b)
+        out.append(map_blocks(s, lambda b: _swapped(b, swap)))
+    return tuple(out)
 
 
 def zeros(buffer: Buffer) -> list[Stmt]:
