@@ -174,6 +174,8 @@ def test_numbers(f: Any, dtype: str) -> None:
     python = c.python
     python.__wrapped__.__globals__[ROW_BLOCKS] = lambda n, width, matrix: (7, max(1, -(-n // 7)))
     for rows, run in [*[(rows, c) for rows in ROWS], *[(rows, python) for rows in FEW]]:
+        if rows > 1000 and f is by_hand:  # cell by cell in Python
+            continue
         if rows or not {"max", "mean", "k"} & {*f.__code__.co_names, *f.__code__.co_varnames}:
             args = arguments(f, rows, dtype)
             same(run(*args), interp(c.fn, *args), 1e-4 if dtype == "float32" else 1e-12)

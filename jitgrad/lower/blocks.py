@@ -1,13 +1,13 @@
 """Plan -> Plan: statements that work by rows along one axis run together, a block of rows at a time (`rows.py`: when they may).
 
-    buffer t: f32[n, k]                              b, count = row_blocks(n, bytes of a row, cells of a matrix)
-    t = matmul(x, w)                                 buffer t_block: f32[b, k]
-    nest i in 0..n                         ->        for s in 0..count
-      nest j in 0..k                                   lo = b*s;  size = min(b, n - lo);  x_rows = x[lo:lo + size]
+    buffer t: f32[n, k]                              rows, blocks = row_blocks(n, bytes of a row, cells of a matrix)
+    t = matmul(x, w)                                 buffer t_block: f32[rows, k]
+    nest i in 0..n                         ->        for block in 0..blocks
+      nest j in 0..k                                   lo = rows*block;  size = min(rows, n - lo);  x_rows = x[lo:lo + size]
         t[i, j] = tanh(t[i, j])                        t = t_block[:size]
     g = matmul(x.T, t)                                 t = matmul(x_rows, w)
                                                        nest i in 0..size { nest j in 0..k { t[i, j] = tanh(t[i, j]) } }
-                                                       g = matmul_add(x_rows.T, t, s)               (+= but for s = 0)
+                                                       g = matmul_add(x_rows.T, t, block)           (+= but for block 0)
 
 What only the group uses is as long as a block, and stays in the cache of a core from the statement that makes it to the last one
 that reads it. Arrays that are never needed at the same time share memory.
@@ -106,7 +106,7 @@ class _Blocks:
 
     def __init__(self, group: Group) -> None:
         self.group = group
-        self.s, self.lo, self.size, self.b, self.count = (Var(I64, h) for h in ("s", "lo", "size", "b", "count"))
+        self.block, self.lo, self.size, self.b, self.count = (Var(I64, h) for h in ("block", "lo", "size", "rows", "blocks"))
         self.rooms = self.shared()
         self.views: dict[Buffer, Buffer] = {}
 
@@ -114,7 +114,7 @@ class _Blocks:
         g = self.group
         body = [t for w in g.works for t in in_strips(tuple(self.statement(w.s)))]
         begin = [t for b in g.rooms if b in g.zeros for t in self.zeroed(b)]
-        n, b, s = g.d, of_symbol(self.b), of_symbol(self.s)
+        n, b, s = g.d, of_symbol(self.b), of_symbol(self.block)
         lo = Set((self.lo,), (atom_of(opaque("mul", b, s)),))
         size = Set((self.size,), (atom_of(smallest(b, combine(n, of_symbol(self.lo), -1))),))
         rooms = set(self.rooms.values())
@@ -125,7 +125,7 @@ class _Blocks:
         return [
             Call(ROW_BLOCKS, (atom_of(n), atom_of(width), self.matrix()), scalars=(self.b, self.count)),
             *[Alloc(b) for b in dict.fromkeys(self.rooms.values())],
-            For(self.s, 0, of_symbol(self.count), (lo, size, *views, *begin, *body), blocks=True),
+            For(self.block, 0, of_symbol(self.count), (lo, size, *views, *begin, *body), blocks=True),
         ]
 
     def matrix(self) -> Any:
@@ -200,7 +200,7 @@ class _Blocks:
 
         a, b = s.ins
         if over_rows(s, self.group.d):
-            return replace(s, name=MATMUL_ADD, ins=(rows(a), rows(b), self.s))
+            return replace(s, name=MATMUL_ADD, ins=(rows(a), rows(b), self.block))
         return replace(s, ins=(rows(a), b), outs=tuple(map(rows, s.outs)))
 
 
