@@ -186,6 +186,19 @@ def kept_pairs(ragged: Ragged, rows: Sequence[int], carries: Sequence[int]) -> R
     return tuple((rows.index(k), carries.index(j)) for k, j in ragged if k in rows)
 
 
+def living(view: Any, keep: set[int], rows: Sequence[int]) -> tuple[list[int], Fn, set[Var]]:
+    """The carries that live (of a loop, or a while): those of `keep`, and those that what a living one becomes is made of; the
+    body that gives them and these rows, and the variables that it mentions."""
+    while True:
+        ks = sorted(keep)
+        body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
+        used = used_in(body)
+        more = {k for k, p in enumerate(view.carries) if p in used} - keep
+        if not more:
+            return ks, body, used
+        keep = keep | more
+
+
 def _trim(let: Let, live: set[Var]) -> Let:
     """Without the carries, rows and constants that nobody reads. A carry lives if it is read after the loop, or by what
     a living carry becomes."""
@@ -193,14 +206,7 @@ def _trim(let: Let, live: set[Var]) -> Let:
     c = view.count
     rows = [k for k in range(len(view.rows)) if let.outs[c + k] in live]
     keep = {k for k in range(c) if let.outs[k] in live} | {j for k, j in view.ragged if k in rows}
-    while True:
-        ks = sorted(keep)
-        body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
-        used = used_in(body)
-        more = {k for k in range(c) if view.carries[k] in used} - keep
-        if not more:
-            break
-        keep |= more
+    ks, body, used = living(view, keep, rows)
     consts = [k for k, p in enumerate(view.inner) if p in used]
     params = (view.index, *[view.carries[k] for k in ks], *[view.inner[k] for k in consts])
     outs = (*[let.outs[k] for k in ks], *[let.outs[c + k] for k in rows])

@@ -17,7 +17,7 @@ from ..ir.build import Value, bind, trace_open, value
 from ..ir.core import BOOL, I64, OPS, Atom, Fn, Let, Op, Var, swap_type
 from ..ir.dims import of_symbol
 from ..ir.walk import needed, used_in, widen
-from .loop import Ragged, ends, kept_pairs, row_name, stacked
+from .loop import Ragged, ends, kept_pairs, living, row_name, stacked
 from .table import need
 
 
@@ -109,14 +109,7 @@ def _trim(let: Let, live: set[Var]) -> Let:
     in_test = used_in(test)
     rows = [k for k in range(len(view.rows)) if let.outs[c + 1 + k] in live]
     keep = {k for k in range(c) if let.outs[k] in live or test.params[k] in in_test} | {j for k, j in view.ragged if k in rows}
-    while True:
-        ks = sorted(keep)
-        body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
-        used = used_in(body)
-        more = {k for k in range(c) if view.carries[k] in used} - keep
-        if not more:
-            break
-        keep |= more
+    ks, body, used = living(view, keep, rows)
     consts = [k for k, p in enumerate(view.inner) if p in used or test.params[c + k] in in_test]
     positions = [*ks, *[c + k for k in consts]]
     fns = tuple(replace(f, params=tuple(f.params[k] for k in positions)) for f in (test, body))

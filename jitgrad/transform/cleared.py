@@ -25,6 +25,7 @@ from ..ops.index import axes_of
 from ..ops.loop import Loop
 from .depend import Around
 from .stencil import additions, apart
+from .versions import chain_of
 
 NOWHERE = Around()
 Ends = tuple[DimLike, DimLike]  # the first and the last cell of an axis
@@ -85,29 +86,14 @@ def _clears(view: Loop, p: Var, k: int, around: Around) -> bool:
 
 def _steps(fn: Fn, p: Var, last: Atom) -> list[tuple[Let, Var]]:
     """The statements that make the last version of the array of the first, each with the version that it takes."""
-    out: list[tuple[Let, Var]] = []
-    v: Atom = p
-    while v is not last:
-        takers = [x for x in fn.lets if _taken(x, v)]
-        if len(takers) != 1 or v in fn.results:
-            return []
-        out.append((takers[0], v))  # type: ignore[arg-type]
-        v = _left(takers[0], v)
-    return out
-
-
-def _taken(let: Let, v: Atom) -> bool:
-    if let.op.name == "loop":
-        return v in Loop.of(let).init
-    return let.op.name in ("put", "add_at") and let.args[0] is v
-
-
-def _left(let: Let, v: Atom) -> Atom:
-    return let.outs[Loop.of(let).init.index(v) if let.op.name == "loop" else 0]
+    chain = chain_of(fn, p, last)
+    return list(zip(chain.links, chain.versions, strict=False)) if chain else []
 
 
 def _writes(let: Let, v: Atom, around: Around) -> list[Write] | None:
     """What a statement stores in the array; None: what we do not follow."""
+    if let.op.name not in ("put", "add_at", "loop"):
+        return None
     if let.op.name != "loop":
         value = let.args[1]
         zero = let.op.name == "put" and isinstance(value, Lit) and value.has(0.0)
@@ -140,6 +126,7 @@ def _box(let: Let, around: Around) -> Box | None:
         else:
             return None
     return tuple(out)
+
 
 def _along(box: Box | None, index: Var, ends: Ends) -> Box | None:
     """The cells of all iterations; more than these, where the ends of an axis move with the index."""

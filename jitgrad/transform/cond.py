@@ -26,7 +26,8 @@ from .cut import INFINITE
 from .decisions import Decision, Kept, inside, note, reason
 from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
 from .keep import cut_out, write_checks
-from .remember import Question, Split, cheapest, emitter, small, split
+from .redo import small
+from .remember import Question, Split, cheapest, emitter, split
 from .versions import root_of
 
 
