@@ -5,6 +5,7 @@ A forward and a return sweep of a loop that remembers nothing are then one sweep
 Two statements of a block join if the second needs nothing of the first, no array is read by one and overwritten by the
 other, and (of loops) both run the same way, or the iterations of one may run in any order. What stands between goes before
 the joint statement, or, if it depends on the first, behind it. A branch may also use what the branch before it gives.
+Loops that both overwrite one array join where it is one carry: the same recurrence, run twice.
 
 `upwards`: a loop whose iterations may run in any order runs upwards, as memory and the vectoriser like it.
 """
@@ -23,6 +24,7 @@ from ..ir.walk import effectful, use_counts, uses
 from ..ops.cond import Cond
 from ..ops.loop import Loop, Ragged
 from .chain import chained, copied, in_terms_of
+from .congruence import congruent
 from .depend import Around, any_order
 from .order import consumes
 from .parted import parted
@@ -135,14 +137,29 @@ def _overwrites(a: Let, b: Let, roots: dict[Var, Var]) -> bool:
 
 
 def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
-    if uses(b) & set(a.outs) or _overwrites(a, b, roots) or _overwrites(b, a, roots):
+    if uses(b) & set(a.outs) or _bounds(a) != _bounds(b) or effectful(a):
         return None
-    one, two = Loop.of(a), Loop.of(b)
-    if _bounds(a) != _bounds(b) or effectful(a):
-        return None
+    if _overwrites(a, b, roots) or _overwrites(b, a, roots):
+        return _twins(a, b, around)
     reverse = _direction(a, b, around)
-    if reverse is None:
+    return None if reverse is None else _inside(_beside(a, b, reverse), around)
+
+
+def _twins(a: Let, b: Let, around: Around) -> Let | None:
+    """The same iterations twice, say that of a recurrence: for its results, and for what its return sweep reads. Both write over
+    what they begin with; where that is one carry of the joint loop, it is written once."""
+    if Loop.of(a).reverse != Loop.of(b).reverse:
         return None
+    new = _beside(a, b, Loop.of(a).reverse)
+    view, c = Loop.of(new), Loop.of(a).count
+    like = congruent(view, view.init, view.consts)
+    one = [k for k in range(c, view.count) if like[k] < c and view.nexts[k] is not view.carries[k]]
+    return _inside(new, around) if any(view.carries[k].type.shape for k in one) else None
+
+
+def _beside(a: Let, b: Let, reverse: bool) -> Let:
+    """The loop that does in each iteration what both do."""
+    one, two = Loop.of(a), Loop.of(b)
     consts = list(dict.fromkeys((*one.consts, *two.consts)))
     names = {q: k for k, q in enumerate(consts)}
     body = _body(one, _renamed(two), [names[q] for q in one.consts], [names[q] for q in two.consts], len(consts))
@@ -152,7 +169,7 @@ def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     attrs = {**a.attrs, "carry": c + d, "reverse": reverse}
     if one.ragged or two.ragged:
         attrs["ragged"] = (*one.ragged, *[(len(one.rows) + k, c + j) for k, j in two.ragged])
-    return _inside(Let(outs, a.op, args, attrs, (simplify(body),), a.where), around)
+    return Let(outs, a.op, args, attrs, (simplify(body),), a.where)
 
 
 def _in_a_row(a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Counter[Var]) -> Let | None:

@@ -2,7 +2,8 @@
 
 A nested body is written again with the *outer* values in the place of its constants, and captures what it still uses. So a
 rewriter sees through scopes: the definition of an outer value, the ranges of the indices around it. On the way a carry that
-no iteration changes becomes a constant, a loop without iterations its initial values, and a branch on a literal that branch.
+no iteration changes becomes a constant, carries that are always equal become one (`congruence.py`), a loop without iterations
+its initial values, and a branch on a literal that branch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..ir.walk import needed, widen
 from ..ops.cond import Cond
 from ..ops.loop import Loop, kept_pairs
 from ..ops.while_ import While
+from .congruence import congruent
 
 Outs = Sequence[Value]
 
@@ -70,13 +72,14 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     same = _unchanged(view.carries, view.nexts, view.init)
     for _, j in view.ragged:
         same[j] = False
-    keep = [k for k in range(c) if not same[k]]
+    like = congruent(view, [v.atom for v in view.init], [v.atom for v in view.consts])
+    keep = [k for k in range(c) if not same[k] and like[k] == k]
     child = self.child(view.body, "loop")
 
     def step(i: Value, *state: Value) -> tuple[Value, ...]:
         child.index, child.ranges = i.atom, {**self.ranges, i.atom: (lo, hi)}
         now = dict(zip(keep, state, strict=True))
-        out = child.run(i, *[now.get(k, view.init[k]) for k in range(c)], *view.consts)
+        out = child.run(i, *[now.get(like[k], view.init[k]) for k in range(c)], *view.consts)
         return (*[out[k] for k in keep], *out[c:])
 
     hints = [view.index.hint, *[view.carries[k].hint for k in keep]]
@@ -86,7 +89,7 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     new = replace(view, init=init, consts=captured, body=needed(body), ragged=ragged)
     last, rows = new.bind([let.outs[k].hint for k in keep])
     done = dict(zip(keep, last, strict=True))
-    outs = (*[done.get(k, view.init[k]) for k in range(c)], *rows)
+    outs = (*[done.get(like[k], view.init[k]) for k in range(c)], *rows)
     self.wrote(let, ins, outs)
     return outs
 
