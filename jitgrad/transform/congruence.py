@@ -20,7 +20,7 @@ def congruent(view: Loop, init: Sequence[Atom], consts: Sequence[Atom]) -> list[
     counters = {j for _, j in view.ragged}  # they say where rows begin
     firsts: dict[Any, int] = {}
     like = [
-        k if k in counters else firsts.setdefault((a, p.type), k)
+        k if k in counters else firsts.setdefault((a, type(getattr(a, "value", None)), p.type), k)  # an absent zero is no 0.0
         for k, (a, p) in enumerate(zip(init, view.carries, strict=True))
     ]
     first_const: dict[Atom, Var] = {}
