@@ -21,11 +21,11 @@ def decided(name: str, atoms: Sequence[Atom], ranges: Ranges) -> bool | None:
     if rule is None or any(a.type != I64 for a in atoms):
         return None
     a, b = map(dim_of, atoms)
-    less, more = _least(combine(b, a, -1), ranges), _least(combine(a, b, -1), ranges)
+    less, more = least(combine(b, a, -1), ranges), least(combine(a, b, -1), ranges)
     return rule(less, more)
 
 
-def _least(d: DimLike, ranges: Ranges) -> int:
+def least(d: DimLike, ranges: Ranges) -> int:
     """A lower bound."""
     bound = at_least(d, ranges)
     return -(1 << 62) if bound is None else bound
@@ -63,9 +63,9 @@ def range_of(name: str, atoms: Sequence[Atom], ranges: Ranges) -> tuple[DimLike,
     if name != "mod" or any(a.type != I64 for a in atoms):
         return None
     n = dim_of(atoms[1])
-    return (0, n) if _positive(n, ranges) else None
+    return (0, n) if positive(n, ranges) else None
 
 
-def _positive(n: DimLike, ranges: Ranges) -> bool:
-    """Proven, or because a loop around runs, which has at most n iterations."""
-    return _least(n, ranges) >= 1 or any(_least(combine(n, combine(hi, lo, -1), -1), ranges) >= 0 for lo, hi in ranges.values())
+def positive(n: DimLike, ranges: Ranges) -> bool:
+    """n > 0: proven, or because a loop around runs, which has at most n iterations."""
+    return least(n, ranges) >= 1 or any(least(combine(n, combine(hi, lo, -1), -1), ranges) >= 0 for lo, hi in ranges.values())

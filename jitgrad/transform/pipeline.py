@@ -24,6 +24,7 @@ from .scalars import scalars
 from .simplify import simplify
 from .sink import sink
 from .windows import windows
+from .wraps import wraps
 
 Pass = Callable[[Fn], Fn]
 
@@ -31,7 +32,7 @@ PASSES: dict[str, Pass] = {
     "order": order, "hoist": hoist, "simplify": simplify, "needed": needed, "combine": combine,
     "cleared": cleared, "forget": forget, "gather": gather, "fuse": fuse,
     "promote": promote, "scalars": scalars, "sink": sink, "unlinked": link.unlinked, "upwards": upwards,
-    "windows": windows, "picks": picks, "interchange": interchange, "collect": collect,
+    "windows": windows, "picks": picks, "interchange": interchange, "collect": collect, "wraps": wraps,
 }  # fmt: skip
 
 # What is differentiated is tidy and in order, small arrays in loops are scalars, invariants are hoisted: all of that decides
@@ -40,7 +41,7 @@ BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "interchange", "si
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
     "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "fuse", "sink",
-    "combine", "collect", "simplify", "picks", "upwards", "order",
+    "combine", "collect", "simplify", "picks", "wraps", "upwards", "order",
 )  # fmt: skip
 
 
