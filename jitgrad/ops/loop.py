@@ -86,6 +86,14 @@ class Loop:
         return self.body.results[self.count :]
 
     @property
+    def remembered(self) -> tuple[Var, ...]:
+        """The arrays among the carries of which each iteration gives as a row what they were when it began, upwards: the rows
+        are where they live (`lower/carries.py`)."""
+        if self.reverse or self.parallel:
+            return ()
+        return tuple(p for p, r in zip(self.carries, self.nexts, strict=True) if p.type.shape and p in self.rows and r is not p)
+
+    @property
     def trips(self) -> DimLike:
         """Of a view of atoms."""
         return trips(dim_of(self.lo), dim_of(self.hi), 1)

@@ -10,7 +10,7 @@ writes it. What an iteration stores and reads again is then a scalar, and memory
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.build import Value, replay, trace
@@ -35,10 +35,13 @@ class Shared:
         return view.carries[c] if c is not None else view.inner[self.const[k]]  # type: ignore[index]
 
 
-def chained(a: Let, b: Let, reverse: bool, around: Around, counts: Counter[Var], roots: Mapping[Var, Var]) -> Let | None:
-    """The joint loop. `counts`: how often the block mentions a variable; `roots`: views -> the array that they show."""
+def chained(
+    a: Let, b: Let, reverse: bool, around: Around, counts: Counter[Var], roots: Mapping[Var, Var], kept: Collection[Var] = ()
+) -> Let | None:
+    """The joint loop. `counts`: how often the block mentions a variable; `roots`: views -> the array that they show; `kept`:
+    arrays that stay as they are, because what overwrites them does so in a copy."""
     one, two = Loop.of(a), replace(Loop.of(b), body=copied(b.fns[0]))
-    shared = _shared(a, one, two, counts)
+    shared = _shared(a, one, two, counts, kept)
     if not any(s.carry[0] is not None for s in shared) or _views_meet(one, two, roots):
         return None
     if one.ragged or two.ragged or len({v for v in uses(a) | uses(b) if v.type.shape}) > MANY:
@@ -48,7 +51,7 @@ def chained(a: Let, b: Let, reverse: bool, around: Around, counts: Counter[Var],
     return _joint(a, b, one, two, shared, reverse)
 
 
-def _shared(a: Let, one: Loop, two: Loop, counts: Counter[Var]) -> list[Shared]:
+def _shared(a: Let, one: Loop, two: Loop, counts: Counter[Var], kept: Collection[Var]) -> list[Shared]:
     """None of them: the second needs what only the whole first loop gives, or somebody else needs what it overwrites."""
     c = one.count
     out = []
@@ -62,7 +65,7 @@ def _shared(a: Let, one: Loop, two: Loop, counts: Counter[Var]) -> list[Shared]:
             return []
         out.append(Shared((k, two.init.index(o) if first else None), (None, None if first else two.consts.index(o))))
     for k, x in enumerate(one.consts):
-        if x in two.init and isinstance(x, Var) and x.type.shape:
+        if x in two.init and isinstance(x, Var) and x.type.shape and x not in kept:
             if two.init.count(x) + two.consts.count(x) > 1 or one.consts.count(x) > 1 or x in one.init:
                 return []
             out.append(Shared((None, two.init.index(x)), (k, None)))

@@ -13,7 +13,7 @@ Loops that both overwrite one array join where it is one carry: the same recurre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,14 +33,15 @@ from .simplify import simplify
 VIEWS = {"get", "reshape", "transpose", "broadcast"}  # pulls: another look at the memory of their first argument
 
 
-def fuse(fn: Fn, around: Around = Around()) -> Fn:  # noqa: B008  (immutable)
+def fuse(fn: Fn, around: Around = Around(), kept: Collection[Var] = ()) -> Fn:  # noqa: B008  (immutable)
+    """`kept`: arrays that stay as they are, whoever overwrites them."""
     lets = [_inside(let, around) for let in fn.lets]
     k = 1
     while k < len(lets):
         joined = None
         if lets[k].op.name in _JOIN:
             ways = ((j, way) for way in (_try, _left_to) for j in range(k))
-            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, around)) is not None), None)
+            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, around, kept)) is not None), None)
         lets, k = (lets, k + 1) if joined is None else (joined, 1)
     return replace(fn, lets=tuple(lets))
 
@@ -59,10 +60,11 @@ def _upwards(let: Let, around: Around) -> Let:
 def _inside(let: Let, around: Around) -> Let:
     if not let.fns:
         return let
-    return replace(let, fns=tuple(fuse(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+    kept = Loop.of(let).remembered if let.op.name == "loop" else ()
+    return replace(let, fns=tuple(fuse(f, a, kept) for f, a in zip(let.fns, around.within(let), strict=True)))
 
 
-def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] | None:
+def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collection[Var]) -> list[Let] | None:
     """The statements with the j-th and the k-th joined, or None."""
     a, b = lets[j], lets[k]
     if a.op is not b.op:
@@ -76,11 +78,11 @@ def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] |
         return None
     new = _JOIN[a.op.name](a, b, roots, around)
     if new is None and a.op.name == "loop":
-        new = _in_a_row(a, b, roots, around, use_counts(replace(fn, lets=tuple(lets))))
+        new = _in_a_row(a, b, roots, around, use_counts(replace(fn, lets=tuple(lets))), kept)
     return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
 
 
-def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Let] | None:
+def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collection[Var]) -> list[Let] | None:
     """The statements with the k-th, a loop, doing too what the j-th does to an array that both work on; or None."""
     a, b = lets[j], lets[k]
     if a.op.name != "loop" or b.op.name != "loop" or _bounds(a) != _bounds(b) or effectful(a):
@@ -94,7 +96,7 @@ def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around) -> list[Le
         if any(_overwrites(let, mine, roots) or _overwrites(mine, let, roots) for let in (rest, *between)):
             continue
         every = [*lets[:j], rest, *between, mine, *lets[k:]]
-        new = _in_a_row(mine, b, roots, around, use_counts(replace(fn, lets=tuple(every))))
+        new = _in_a_row(mine, b, roots, around, use_counts(replace(fn, lets=tuple(every))), kept)
         if new is not None:
             return [*lets[:j], rest, *between, new, *lets[k + 1 :]]
     return None
@@ -172,13 +174,15 @@ def _beside(a: Let, b: Let, reverse: bool) -> Let:
     return Let(outs, a.op, args, attrs, (simplify(body),), a.where)
 
 
-def _in_a_row(a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Counter[Var]) -> Let | None:
+def _in_a_row(
+    a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Counter[Var], kept: Collection[Var]
+) -> Let | None:
     """The second works on what the first leaves. (What may run in any order is not tied to what may not: it is vectorised.)"""
     if _bounds(a) != _bounds(b) or effectful(a) or _overwrites(a, b, roots):
         return None
     if not all(any_order(Loop.of(let), around.within(let)[0]) for let in (a, b)):
         return None
-    new = chained(a, b, Loop.of(a).reverse, around, counts, roots)
+    new = chained(a, b, Loop.of(a).reverse, around, counts, roots, kept)
     return None if new is None else _inside(replace(new, fns=tuple(map(simplify, new.fns))), around)
 
 
