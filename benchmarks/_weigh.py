@@ -1,7 +1,7 @@
 """`python -m benchmarks._weigh CASE CONTESTANT` prints, as JSON, what single calls add to the resident set, in bytes.
 
-Run with the environment `ENVIRONMENT`, which makes malloc return large blocks to the system at once: the next call then
-counts them again.
+Run with the environment `ENVIRONMENT`, which makes malloc, and jitgrad, return large blocks to the system at once: the next
+call then counts them again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from .elementwise import cells, chain, chain_by_hand, waves, waves_by_hand
 from .logistic import by_hand as loss_by_hand
 from .logistic import data, loss
 from .loops_factor import CASES as FACTORS
+from .loops_grids import heat, heat_by_hand, heat_for_jax
 from .loops_ode import populations, populations_by_hand, populations_for_jax, starts, weather, weather_by_hand, weather_for_jax
 from .loops_particles import box, energy, masked
 from .loops_particles import by_hand as forces_by_hand
 from .loops_paths import paths, paths_by_hand, paths_for_jax, tables
 
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "JITGRAD_KEEP_MEMORY": "0"}
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 ROUNDS = 5
 N = 1_000_000
@@ -45,6 +46,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     **{k: (f, argnums, lambda args=args: args, *rest) for k, (f, argnums, args, *rest) in FACTORS.items()},
     "Lotka-Volterra": (populations, (0, 1), starts, populations_by_hand, populations_for_jax),
     "Lorenz-96": (weather, (0, 1), lambda: (8.0 + rng().normal(size=40), 8.0), weather_by_hand, weather_for_jax),
+    "heat": (heat, (0, 1), lambda: (rng().uniform(size=(512, 512)), 0.5), heat_by_hand, heat_for_jax),
     "paths": (paths, (0, 1), tables, paths_by_hand, paths_for_jax),
 }
 CONTESTANTS = (OURS, "by hand", "jax")

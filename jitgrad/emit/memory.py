@@ -17,6 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from . import pool
+
 LARGE = 4 << 20  # bytes; NumPy's limit
 PAGE = 2 << 20
 LINE = 64  # bytes
@@ -47,7 +49,7 @@ def _fresh(context: Any, builder: Any, kind: Any, shape: Any, value: Any) -> Any
     with builder.if_then(large, likely=False):
         context.call_conv.return_user_exc(builder, ValueError, (TOO_LARGE,))
     array = cgutils.create_struct_proxy(kind)(context, builder)  # of zeros: it has no parent
-    array.meminfo = context.nrt.meminfo_alloc_aligned(builder, strides[0], LINE)
+    array.meminfo = _owner(context, builder, strides[0], LINE)
     array.data = builder.bitcast(context.nrt.meminfo_data(builder, array.meminfo), array.data.type)
     array.nitems = builder.sdiv(strides[0], item)
     array.itemsize = item
@@ -56,6 +58,35 @@ def _fresh(context: Any, builder: Any, kind: Any, shape: Any, value: Any) -> Any
     if sys.platform == "linux" and sys.maxsize > 1 << 32:
         _advise(builder, builder.ptrtoint(array.data, SIZE), strides[0])
     return array
+
+
+def _owner(context: Any, builder: Any, size: Any, align: int) -> Any:
+    """Numba's object that owns the memory. Of a large array, one that leaves it to `pool` in the end."""
+    if not pool.SUPPORTED:
+        return context.nrt.meminfo_alloc_aligned(builder, size, align)
+    owner = cgutils.alloca_once(builder, cgutils.voidptr_t)
+    with builder.if_else(builder.icmp_unsigned(">=", size, SIZE(LARGE)), likely=False) as (large, small):
+        with large:
+            made = builder.call(_allocate(context, builder), [size, _blocks(builder.module)])
+            with builder.if_then(cgutils.is_null(builder, made), likely=False):
+                context.call_conv.return_user_exc(builder, MemoryError, ("Allocation failed (probably too large).",))
+            builder.store(made, owner)
+        with small:
+            builder.store(context.nrt.meminfo_alloc_aligned(builder, size, align), owner)
+    return builder.load(owner)
+
+
+def _allocate(context: Any, builder: Any) -> Any:
+    """`allocate_external` of the table of Numba's functions (numba/core/runtime/nrt_external.h)."""
+    table = builder.bitcast(context.nrt.get_nrt_api(builder), cgutils.voidptr_t.as_pointer())
+    found = builder.load(builder.gep(table, [SIZE(1)]))
+    alike = ir.FunctionType(cgutils.voidptr_t, [SIZE, cgutils.voidptr_t])
+    return builder.bitcast(found, alike.as_pointer())
+
+
+def _blocks(module: Any) -> Any:
+    pool.start()
+    return module.globals.get(pool.SYMBOL) or cgutils.add_global_variable(module, ir.IntType(8), pool.SYMBOL)
 
 
 def _advise(builder: Any, start: Any, size: Any) -> None:

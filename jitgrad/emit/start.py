@@ -29,6 +29,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.imputils import builtin_registry
 from numba.core.registry import cpu_target
 
+from . import pool
+
 # A loop over many arrays is vectorised behind checks that they do not overlap; LLVM gives up on more than 128
 # checks, which derivatives with ten inputs and ten results exceed. The options hold for the whole process.
 LLVM_OPTIONS = ("-runtime-memory-check-threshold=1000", "-vectorize-memory-check-threshold=1000")
@@ -51,6 +53,7 @@ def to_load() -> None:
         target()
         if not _runtime_symbols():
             target().refresh()
+        pool.start()
         _started.add("load")
 
 
