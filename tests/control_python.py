@@ -136,6 +136,17 @@ def windows(x):
 
 
 @case(VECTOR)
+def strides_of_computed_parts(x):
+    s, y = 0.0, x.copy()
+    for k in range(len(x)):
+        s += np.sum(x[k::2] ** 2) * x[: k + 1 : 3].sum() + np.dot(x[k::-1], x[: k + 1])
+        y[k::-2] *= 0.9
+        y[:k][::-1] += 0.1 * x[:k]
+        s += x[len(x) - 1 : k : -1].sum() + np.sum(y[k:][::-3])
+    return s
+
+
+@case(VECTOR)
 def helpers_that_write(x):
     y = np.zeros(x.shape[0])
 

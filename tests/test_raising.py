@@ -406,3 +406,14 @@ def test_other_handlers_are_no_matter(name: str) -> None:
     np.testing.assert_allclose(jg.jit(f)(*copy.deepcopy(args)), f(*args))
     if f in (other_handler, raised_again):
         check(caught(jg.jit(f), -X), "a loop")
+
+
+def test_computed_bounds_of_a_slice_that_runs_backwards_are_checked() -> None:
+    def f(x):
+        s = 0.0
+        for k in range(len(x)):
+            s += x[k - 1 :: -1].sum()
+        return s
+
+    with pytest.raises(IndexError, match=r"slice bounds are not in n > start >= stop >= 0(.|\n)*x\[k - 1 :: -1\]"):
+        jg.jit(f)(np.ones(7))

@@ -206,21 +206,22 @@ def _clip(x: DimLike, n: DimLike, lowest: DimLike, highest: DimLike) -> DimLike:
 
 
 def _computed(s: slice, n: DimLike, step: int) -> Span:
-    if step != 1:
-        raise_at(
-            ConcretizationError,
-            "a slice with a step has bounds that the program computes",
-            wanted="step 1, or bounds that the shapes and integer arguments determine",
-            got=f"step {step}",
-            repair="slice in two stages: first the bounds, then the step",
-        )
-    first = 0 if s.start is None else s.start
-    stop = n if s.stop is None else s.stop
-    sizes = [(first, 0), (n, stop), (stop, first)]  # each first one is at least the second
-    open_ = [(size(a), size(b)) for a, b in sizes if not not_negative(combine(a, b, -1))]
+    """Bounds neither wrap around nor are they clipped: the program checks that they are in order."""
+    last = combine(n, 1, -1)
+    if step > 0:
+        first, stop = 0 if s.start is None else s.start, n if s.stop is None else s.stop
+        order = [(first, 0), (n, stop), (stop, first)]  # each first one is at least the second
+        length = combine(stop, first, -1)
+    else:
+        first, stop = last if s.start is None else s.start, -1 if s.stop is None else s.stop
+        order = [(last, first), (first, stop), *[(d, 0) for d in (s.start, s.stop) if d is not None]]
+        length = combine(first, stop, -1)
+    open_ = [(size(a), size(b)) for a, b in order if not not_negative(combine(a, b, -1))]
     if open_:
-        check(_all(open_), f"slice bounds are not in 0 <= start <= stop <= {n}")
-    return Span(first, combine(stop, first, -1))
+        rule = f"0 <= start <= stop <= {n}" if step > 0 else f"{n} > start >= stop >= 0"
+        check(_all(open_), f"slice bounds are not in {rule}")
+    count = abs(step)
+    return Span(first, length if count == 1 else opaque("floordiv", combine(length, count - 1, 1), count), step)
 
 
 def refuse_mask_read(where: Where | None = None) -> NoReturn:

@@ -155,3 +155,20 @@ def nonlocal_filter(x, a):
         if push(v):
             n += 1
     return y * y + (peak if n else 0.0)
+
+
+@case(lambda r, n: (np.concatenate([[3.0], r.uniform(-0.5, 0.5, n)]),))
+def levinson(acf):
+    """Levinson and Durbin: a part whose length grows, and the same part backwards."""
+    n = len(acf) - 1
+    a = np.zeros(n + 1)
+    a[0] = 1.0
+    e = acf[0]
+    for k in range(1, n + 1):
+        lam = 0.0
+        for j in range(k):
+            lam -= a[j] * acf[k - j]
+        lam /= e
+        a[: k + 1] += lam * a[: k + 1][::-1]
+        e *= 1.0 - lam * lam
+    return np.sum(a) * e
