@@ -127,8 +127,10 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise RuntimeError("dimensions must larger than 1")
     if len(self.shape) > 2 and len(set(self.shape)) > 1:
         raise RuntimeError("all dimensions of input must be of equal length")
-    n, step = min(self.shape), sum(contiguous(tuple(self.shape)))
+    n, step, dense = min(self.shape), sum(self._layout()[1]), sum(contiguous(tuple(self.shape)))
     if wrap and len(self.shape) == 2 and self.shape[0] > self.shape[1]:
+        if step != dense:
+            raise NotImplementedError("fill_diagonal_(wrap=True) of a view whose cells do not lie row after row")
         n = -(-self.numel() // step)
     fill_(shapes.as_strided(self, (n,), (step,)), fill_value)
     return self

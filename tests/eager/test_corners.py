@@ -159,3 +159,12 @@ def test_a_line_search_keeps_to_max_eval():
         counts.append(len(seen))
     assert counts == [3, 6, 9, 12, 16, 20]
     assert seen[-1] == pytest.approx(0.5826761303100693, rel=1e-8)
+
+
+def test_the_diagonal_of_a_view():
+    x = torch.zeros(2, 2, 3)
+    x[:, 0].fill_diagonal_(1)
+    assert x.tolist() == [[[1, 0, 0], [0, 0, 0]], [[0, 1, 0], [0, 0, 0]]]
+    y = torch.zeros(2, 3)
+    y.t().fill_diagonal_(1)
+    assert y.tolist() == [[1, 0, 0], [0, 1, 0]]
