@@ -52,8 +52,8 @@ torch.stack([{x}, {x} * 2], {d}) | {x}.repeat_interleave(2, {d}) | {x}.tril() | 
 {x}.masked_fill({x} > 0, -1.0) | {x}.index_add(0, torch.tensor([0, 0]), {x}[:1].repeat(2, 1))
 {x}.detach().clone().requires_grad_() | Square.apply({l}) | {l}.grad
 torch.utils.checkpoint.checkpoint(torch.sin, {l}, use_reentrant=False)
-torch.autograd.grad({l}.sum(), {l}, create_graph=True)[0]
-torch.autograd.grad(({l} ** 2).sum(), {m}, create_graph=True, allow_unused=True)[0]
+torch.autograd.grad({l}.sum(), {l}, create_graph=True)[0].clone()
+torch.autograd.grad(({l} ** 2).sum(), {m}, create_graph=True, allow_unused=True)[0].clone()
 """
 ACTIONS = """
 {x}.add_({w}) | {x}.mul_({w}) | {x}.copy_({w}) | {x}.zero_() | {x}.fill_({c}) | {x}.sin_() | {x}.clamp_(-1, 1) | {x}.neg_()
