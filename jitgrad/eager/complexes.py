@@ -14,6 +14,7 @@ import numpy as np
 from . import dtypes
 from .kernel import Aval, Kernel
 from .op import converted, paired, refusal
+from .tensor import Tensor, numbers
 
 Pair = tuple[Any, Any]  # real and imaginary part
 RULES: dict[Any, Callable[..., Any]] = {}  # for a body: on pairs and numbers, gives a pair or a real array
@@ -38,6 +39,13 @@ def refuse_complex(name: str, types: tuple[Any, ...]) -> None:
     for t in types:
         if isinstance(t, Aval) and t.dtype.is_complex:
             raise NotImplementedError(refusal(name, t.dtype))
+
+
+def reals(name: str, x: Any) -> Any:
+    """The numbers of a tensor, which are not complex; anything else as it is."""
+    if isinstance(x, Tensor):
+        refuse_complex(name, (x._node.aval,))
+    return numbers(x)
 
 
 def _on_pairs(*xs: Any, rule: Any, **options: Any) -> Any:
@@ -110,8 +118,8 @@ def componentwise(f: Any) -> Callable[..., Pair]:
 
 
 def converted_parts(x: Any, to: np.dtype, given: bool, wanted: bool) -> Any:
-    """Another precision, or between real and complex: the imaginary part is 0 or is dropped."""
+    """Another precision, or between real and complex: the imaginary part is 0 or is dropped (but counts for a bool)."""
     if given and not wanted:
-        return x[..., 0].astype(to)
+        return (x[..., 0] != 0) | (x[..., 1] != 0) if to == np.bool_ else x[..., 0].astype(to)
     x = x.astype(to)
     return x if given else np.stack([x, np.zeros_like(x)], axis=-1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, return_types
-from .complexes import computed
+from .complexes import computed, refuse_complex
 from .kernel import Aval, Kernel, kernel
 from .op import Op
 from .pointwise import maximum, minimum
@@ -54,6 +54,7 @@ def _checked_axis(name: str, t: Aval, dim: int) -> int:
 
 def _with_places(name: str, find: Any) -> Op:
     def choose(t: Aval, dim: int, keepdim: bool) -> Kernel:
+        refuse_complex(name, (t,))
         axis = _checked_axis(name, t, dim)
         out = (t.dtype, dtypes.int64)
         return kernel(_found, name.capitalize(), out, find=find, axis=axis, keepdim=bool(keepdim))
@@ -130,6 +131,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _choose_both(t: Aval, dim: int | None, keepdim: bool) -> Kernel:
+    refuse_complex("aminmax", (t,))
     axis = None if dim is None else _checked_axis("aminmax", t, dim)
     return kernel(_both, "Aminmax", (t.dtype, t.dtype), axis=axis, keepdim=bool(keepdim))
 

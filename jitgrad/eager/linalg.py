@@ -18,10 +18,12 @@ from .complexes import computed, refuse_complex
 from .creation import owned
 from .kernel import Aval, Kernel, kernel
 from .linear import matmul
+from .modes import modes
 from .norms import linalg_norm as norm
 from .norms import matrix_norm, vector_norm
 from .op import Op, check_broadcast, result_dtype
 from .reductions import axis_of
+from .run import known
 from .tensor import Tensor, numbers
 
 LinAlgError = np.linalg.LinAlgError
@@ -260,23 +262,31 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 # ---- without a gradient
 
 
-def ungraded(name: str, f: Callable[..., Any], fields: str = "", doc: str = "") -> Callable[..., Any]:
-    """A function of NumPy, of tensors that need no gradient."""
+def ungraded(
+    name: str, f: Callable[..., Any], fields: str = "", doc: str = "", said: str = "", square: bool = False
+) -> Callable[..., Any]:
+    """A function of NumPy, of matrices that need no gradient. said: the name in messages, if it is another."""
     kind = return_types.made(f"linalg_{name}", fields) if fields else None
 
     def apply(*args: Any, **options: Any) -> Any:
         tensors = [x for x in args if isinstance(x, Tensor)]
-        if any(x.requires_grad for x in tensors):
+        checked(f"linalg.{said or name}", Aval.of(tensors[0].dtype, tuple(tensors[0].shape)), square)
+        if modes.grad and any(x.requires_grad for x in tensors):
             raise NotImplementedError(
                 f"linalg.{name} has no derivative here: call it on x.detach(), or use solve, inv, det, slogdet or "
                 "cholesky, which have one"
             )
-        got = f(*(numbers(x) for x in args), **options)
+        got = f(*map(_values, args), **options)
         parts = [owned(np.asarray(v), _dtype(np.asarray(v), tensors[0])) for v in (got if isinstance(got, tuple) else (got,))]
         return kind(*parts) if kind is not None else parts[0]
 
     apply.__name__, apply.__doc__ = name, doc + " (Without a gradient.)"
     return apply
+
+
+def _values(x: Any) -> Any:
+    """The numbers as NumPy's functions take them: complex ones as such, not as pairs."""
+    return known(x._value()) if isinstance(x, Tensor) and x.dtype.is_complex else numbers(x)
 
 
 def _dtype(values: np.ndarray, like: Tensor) -> dtypes.dtype:
@@ -287,6 +297,16 @@ def _complex(x: Any) -> Any:
     return x.astype(np.result_type(x, np.complex64))
 
 
+def _qr(a: Any, mode: str = "reduced") -> Any:
+    if mode == "r":
+        return np.zeros(0, a.dtype), np.linalg.qr(a, "r")
+    if mode not in ("reduced", "complete"):
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
+    return tuple(np.linalg.qr(a, mode))  # type: ignore[arg-type]
+
+
 def _lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     x, residuals, rank, values = np.linalg.lstsq(a, b, rcond)
     return x, residuals, np.int64(rank), values
@@ -294,16 +314,18 @@ def _lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = N
 
 eigh = ungraded(
     "eigh", lambda a, UPLO="L": tuple(np.linalg.eigh(a, UPLO)), "eigenvalues eigenvectors",
-    "Eigenvalues and vectors of a symmetric matrix.",
+    "Eigenvalues and vectors of a symmetric matrix.", square=True,
 )  # fmt: skip
-eigvalsh = ungraded("eigvalsh", np.linalg.eigvalsh, "", "Eigenvalues of a symmetric matrix.")
-eig = ungraded("eig", lambda a: tuple(map(_complex, np.linalg.eig(a))), "eigenvalues eigenvectors", "Eigenvalues and vectors.")
-eigvals = ungraded("eigvals", lambda a: _complex(np.linalg.eigvals(a)), "", "Eigenvalues.")
+eigvalsh = ungraded("eigvalsh", np.linalg.eigvalsh, "", "Eigenvalues of a symmetric matrix.", "eigh", square=True)
+eig = ungraded(
+    "eig", lambda a: tuple(map(_complex, np.linalg.eig(a))), "eigenvalues eigenvectors", "Eigenvalues and vectors.", square=True
+)
+eigvals = ungraded("eigvals", lambda a: _complex(np.linalg.eigvals(a)), "", "Eigenvalues.", square=True)
 svd = ungraded(
     "svd", lambda a, full_matrices=True: tuple(np.linalg.svd(a, full_matrices)), "U S Vh", "Singular values and vectors."
 )
-svdvals = ungraded("svdvals", lambda a: np.linalg.svd(a, compute_uv=False), "", "Singular values.")
-qr = ungraded("qr", lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)), "Q R", "An orthogonal matrix times a triangular one.")
+svdvals = ungraded("svdvals", lambda a: np.linalg.svd(a, compute_uv=False), "", "Singular values.", "svd")
+qr = ungraded("qr", _qr, "Q R", "An orthogonal matrix times a triangular one.")
 lstsq = ungraded("lstsq", _lstsq, "solution residuals rank singular_values", "The solution with the smallest squared error.")
 pinv = ungraded("pinv", np.linalg.pinv, "", "The pseudoinverse.")
 matrix_rank = ungraded("matrix_rank", lambda a, tol=None: np.asarray(np.linalg.matrix_rank(a, tol)), "", "The rank.")

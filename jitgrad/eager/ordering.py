@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, return_types
-from .complexes import refuse_complex
+from .complexes import reals
 from .creation import owned
 from .engine import ruleless
 from .joining import stack
 from .kernel import Aval, Kernel, kernel
 from .op import Op
 from .reductions import axis_of
-from .tensor import Tensor, numbers
+from .tensor import Tensor
 
 # ---- choosing cells along an axis
 
@@ -45,11 +45,12 @@ def cells(name: str, x: Tensor, at: np.ndarray, axis: int, keepdim: bool = True,
     return chosen, owned(np.asarray(at if keepdim or not x.shape else np.squeeze(at, axis), np.int64), dtypes.int64)
 
 
-def looked_at(name: str, input: Tensor, dim: int) -> tuple[np.ndarray, int]:
-    """The numbers and the axis."""
-    refuse_complex(name, (Aval.of(input.dtype, tuple(input.shape)),))
+def looked_at(name: str, input: Tensor, dim: int, picks: bool = False) -> tuple[np.ndarray, int]:
+    """The numbers and the axis. picks: one number of each row is wanted, so that there must be one."""
     axis = axis_of(dim, len(input.shape))
-    return np.atleast_1d(numbers(input)), axis
+    if picks and input.shape and not input.shape[axis]:
+        raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
+    return np.atleast_1d(reals(name, input)), axis
 
 
 def order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -101,7 +102,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest value along an axis, and its place."""
-    x, axis = looked_at("kthvalue", input, dim)
+    x, axis = looked_at("kthvalue", input, dim, picks=True)
     if not 1 <= k <= x.shape[axis]:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
     at = np.take(order(x, axis, False), [k - 1], axis)
@@ -127,8 +128,8 @@ def _median(name: str, node: str, skip_nan: bool) -> Callable[..., Any]:
             flat = input.reshape(-1)
             if not input.numel():
                 return owned(np.array(np.nan), input.dtype)
-            return cells(name, flat, _middle(numbers(flat), 0, skip_nan), 0, False, node)[0]
-        x, axis = looked_at(name, input, dim)
+            return cells(name, flat, _middle(reals(name, flat), 0, skip_nan), 0, False, node)[0]
+        x, axis = looked_at(name, input, dim, picks=True)
         return kind(*cells(name, input, shaped(_middle(x, axis, skip_nan), input), axis, keepdim, node + ".1"))
 
     median.__name__ = name
@@ -142,7 +143,7 @@ median, nanmedian = _median("median", "Median", False), _median("nanmedian", "Na
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The value that occurs most often along an axis (the smallest of those), and its last place."""
-    x, axis = looked_at("mode", input, dim)
+    x, axis = looked_at("mode", input, dim, picks=True)
     rows = np.moveaxis(x, axis, -1)
     at = np.empty((*rows.shape[:-1], 1), np.int64)
     for k in np.ndindex(*rows.shape[:-1]):
@@ -158,6 +159,8 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
     if isinstance(q, Tensor) and q.shape:
         from_each = [quantile(input, float(v), dim, keepdim, interpolation=interpolation) for v in q.tolist()]
         return stack(from_each)
+    if not input.numel():
+        raise RuntimeError("quantile() input tensor must be non-empty")
     part = float(q)
     if not 0 <= part <= 1:
         raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {part:g}")
@@ -215,7 +218,7 @@ def unique(
 ) -> Any:
     """The different values in order (or slices along an axis); with them, which of them each was, and how often each occurs."""
     axis = None if dim is None else axis_of(dim, len(input.shape))
-    values, inverse, counts = np.unique(numbers(input), return_inverse=True, return_counts=True, axis=axis)
+    values, inverse, counts = np.unique(reals("unique", input), return_inverse=True, return_counts=True, axis=axis)
     inverse = inverse.reshape(input.shape if dim is None else -1)
     return _several(input, "_unique2", values, inverse if return_inverse else None, counts if return_counts else None)
 
@@ -224,7 +227,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     """The values without repetitions of the one before."""
     if dim is not None:
         raise NotImplementedError("unique_consecutive: dim is not available here; unique(x, dim=...) is")
-    x = numbers(input).reshape(-1)
+    x = reals("unique", input).reshape(-1)
     first = np.concatenate([np.ones(min(x.size, 1), bool), x[1:] != x[:-1]])
     inverse = (np.cumsum(first) - 1).reshape(input.shape)
     counts = np.diff(np.append(np.flatnonzero(first), x.size))
@@ -239,18 +242,18 @@ def _several(input: Tensor, name: str, values: np.ndarray, *more: np.ndarray | N
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs (or the sum of the weights there)."""
-    x = numbers(input)
+    x = reals("bincount", input)
     if x.ndim != 1 or (x < 0).any() or input.dtype.rank != dtypes.INTEGER:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
         return owned(np.bincount(x, minlength=minlength), dtypes.int64)
     d = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
-    return owned(np.bincount(x, numbers(weights), minlength=minlength), d)
+    return owned(np.bincount(x, reals("bincount", weights), minlength=minlength), d)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many numbers lie in each of `bins` equal parts between min and max (by default those of the numbers)."""
-    x = numbers(input).reshape(-1)
+    x = reals("histc", input).reshape(-1)
     low, high = (x.min(initial=np.inf), x.max(initial=-np.inf)) if min == max == 0 and x.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
@@ -263,7 +266,7 @@ def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None
 ) -> Tensor:
     """Where numbers would have to be put in rows that are in order."""
-    row, x = numbers(sorted_sequence), np.asarray(numbers(input))
+    row, x = (np.asarray(reals("searchsorted", t)) for t in (sorted_sequence, input))
     way: Any = side or ("right" if right else "left")
     if row.ndim == 1:
         at = np.searchsorted(row, x, way)
@@ -276,12 +279,15 @@ def searchsorted(
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """In which of the parts between the boundaries each number lies."""
+    if len(boundaries.shape) != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({len(boundaries.shape)})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Which of the elements are among the others."""
-    return owned(np.isin(numbers(elements), numbers(test_elements), assume_unique=assume_unique, invert=invert), dtypes.bool)
+    x, among = reals("isin", elements), reals("isin", test_elements)
+    return owned(np.isin(x, among, assume_unique=assume_unique, invert=invert), dtypes.bool)
 
 
 METHODS = (

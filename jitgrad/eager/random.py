@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .complexes import reals
 from .creation import owned, shape_of
 from .device import checked
 from .generator import (
@@ -26,7 +27,7 @@ from .generator import (
     set_rng_state,
 )
 from .inplace import values_of
-from .tensor import Tensor, numbers
+from .tensor import Tensor
 
 BITS = {dtypes.float64: 53}  # of a uniform number; the others are rounded ones of float32
 
@@ -158,7 +159,7 @@ def normal(
     else:
         shape, d = np.broadcast_shapes(*(tuple(x.shape) for x in tensors)), tensors[0].dtype
     values = drawn_normal(shape, d, generator)
-    m, s = (numbers(x) for x in (mean, std))
+    m, s = (reals("normal", x) for x in (mean, std))
     return owned(np.asarray(values * s + m, d.compute), d, requires_grad)
 
 
@@ -169,7 +170,7 @@ def check_std(std: float) -> None:
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probabilities that the tensor holds (or with probability p), else 0."""
-    at = numbers(input) if p is None else np.full(input.shape, p)
+    at = reals("bernoulli", input) if p is None else np.full(input.shape, p)
     return owned(_coins(at, generator), input.dtype)
 
 
@@ -183,7 +184,7 @@ def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
     """Places drawn with the weights in each row, with or without putting back."""
-    weights = np.asarray(numbers(input), np.float64)
+    weights = np.asarray(reals("multinomial", input), np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
@@ -232,7 +233,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Write ones with probability p (a number or a tensor), zeros else."""
-    return _written(self, _coins(np.broadcast_to(numbers(p), tuple(self.shape)), generator), "Bernoulli")
+    return _written(self, _coins(np.broadcast_to(reals("bernoulli", p), tuple(self.shape)), generator), "Bernoulli")
 
 
 # One more than the largest integer below which a dtype holds all.

@@ -168,3 +168,83 @@ def test_the_diagonal_of_a_view():
     y = torch.zeros(2, 3)
     y.t().fill_diagonal_(1)
     assert y.tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+# [[1, 2i], [0, 3]] times its conjugate transpose is [[5, 6i], [-6i, 9]]: sum of the squares of the singular values 14,
+# product of them 3 (the size of the determinant).
+def test_factors_of_complex_matrices():
+    a = torch.tensor([[1, 2j], [0, 3]], dtype=torch.complex128)
+    u, s, vh = torch.linalg.svd(a)
+    assert (u.dtype, s.dtype, vh.dtype) == (torch.complex128, torch.float64, torch.complex128)
+    np.testing.assert_allclose([(s * s).sum().item(), s.prod().item()], [14, 3], rtol=1e-12)
+    np.testing.assert_allclose(u.numpy() * s.numpy() @ vh.numpy(), a.numpy(), atol=1e-12)
+    np.testing.assert_allclose(torch.linalg.svdvals(a).numpy(), s.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(torch.linalg.cond(a).item(), s[0].item() / s[1].item(), rtol=1e-12)
+    q, r = torch.linalg.qr(a)
+    np.testing.assert_allclose(q.numpy() @ r.numpy(), a.numpy(), atol=1e-12)
+    np.testing.assert_allclose(torch.linalg.pinv(a).numpy(), [[1, -2j / 3], [0, 1 / 3]], atol=1e-12)
+    assert torch.linalg.matrix_rank(a).item() == 2
+    assert torch.linalg.matrix_rank(torch.tensor([[1, 1j], [1j, -1]])).item() == 1
+    hermitian = torch.tensor([[2, 1j], [-1j, 2]], dtype=torch.complex128)
+    np.testing.assert_allclose(torch.linalg.eigvalsh(hermitian).numpy(), [1, 3], rtol=1e-12)
+    np.testing.assert_allclose(np.sort_complex(torch.linalg.eigvals(a).numpy()), [1, 3], rtol=1e-12)
+
+
+FACTORS = ["svd", "svdvals", "qr", "pinv", "cond", "matrix_rank", "eig", "eigvals", "eigh", "eigvalsh"]
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_factors_are_of_matrices_of_floats(name):
+    with pytest.raises(RuntimeError, match="Expected a floating point or complex tensor as input. Got Long"):
+        getattr(torch.linalg, name)(torch.ones(2, 2, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="must have at least 2 dimensions"):
+        getattr(torch.linalg, name)(torch.ones(2))
+
+
+def test_the_triangular_factor_alone():
+    q, r = torch.linalg.qr(torch.tensor([[0.0, 2.0], [3.0, 0.0]]), "r")
+    assert q.shape == (0,) and r.abs().tolist() == [[3, 0], [0, 2]]
+
+
+def test_factors_of_what_needs_a_gradient():
+    x = double([[2, 0], [0, 1]], True)
+    with pytest.raises(NotImplementedError, match="no derivative here"):
+        torch.linalg.svdvals(x)
+    with torch.no_grad():
+        assert torch.linalg.svdvals(x).tolist() == [2, 1]
+
+
+COMPLEX = torch.tensor([1j, 2])
+PAIRS = [
+    "COMPLEX.median()", "COMPLEX.nanmedian()", "COMPLEX.max(0)", "COMPLEX.min(0)", "COMPLEX.aminmax()", "COMPLEX.aminmax(dim=0)",
+    "COMPLEX.histc()", "torch.isin(COMPLEX, COMPLEX)", "torch.isin(torch.ones(2), COMPLEX)",
+    "torch.searchsorted(COMPLEX, COMPLEX)", "torch.searchsorted(torch.ones(2), COMPLEX)", "torch.bucketize(COMPLEX, torch.ones(2))",
+    "COMPLEX.unique()", "COMPLEX.unique(dim=0)", "COMPLEX.unique_consecutive()", "torch.bernoulli(COMPLEX)",
+    "torch.normal(COMPLEX, 1.0)", "torch.normal(0.0, COMPLEX)", "torch.multinomial(COMPLEX, 1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PAIRS)
+def test_what_has_an_order_refuses_complex_numbers(text):
+    with pytest.raises(NotImplementedError, match="not implemented for 'ComplexFloat'"):
+        eval(text, {**globals()})
+
+
+def test_a_complex_number_is_true_by_either_part():
+    z = torch.tensor([0j, 1j, 1, 1 + 1j])
+    assert z.to(torch.bool).tolist() == z.bool().tolist() == [False, True, True, True]
+
+
+EMPTY = [
+    ("torch.zeros(0).mode()", IndexError, r"mode\(\): Expected reduction dim 0 to have non-zero size."),
+    ("torch.zeros(3, 0).mode()", IndexError, r"mode\(\): Expected reduction dim 1 to have non-zero size."),
+    ("torch.zeros(0, 3).median(0)", IndexError, r"median\(\): Expected reduction dim 0 to have non-zero size."),
+    ("torch.zeros(0, 3).kthvalue(1, 0)", IndexError, r"kthvalue\(\): Expected reduction dim 0 to have non-zero size."),
+    ("torch.zeros(0).quantile(0.5)", RuntimeError, r"quantile\(\) input tensor must be non-empty"),
+]
+
+
+@pytest.mark.parametrize("text, error, said", EMPTY, ids=[t for t, *_ in EMPTY])
+def test_what_picks_a_number_wants_one(text, error, said):
+    with pytest.raises(error, match=said):
+        eval(text, {**globals()})
