@@ -31,7 +31,8 @@ def _leaky_relu(x: Any, slope: float) -> Any:
 
 
 def _elu(x: Any, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Any:
-    return np.where(x > 0, x * scale, np.expm1(x * rate) * (alpha * scale))
+    low = np.where(x > 0, 0.0, x)  # of large numbers the exponential is infinite, and so would be its slope
+    return np.where(x > 0, x * scale, np.expm1(low * rate) * (alpha * scale))
 
 
 def _gelu(x: Any, approximate: str) -> Any:

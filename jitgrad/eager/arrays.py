@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..api.public import stop_gradient
 from ..front.dispatch import call
 
 
@@ -23,6 +24,11 @@ def arange(n: Any) -> Any:
 def zeros(shape: tuple[Any, ...], like: Any) -> Any:
     """Zeros of a shape, with the dtype of an array."""
     return call(np.zeros, (shape, like.dtype), {})
+
+
+def flat_where(none: Any, x: Any) -> Any:
+    """x, without a slope where `none` says so: there the slope would be 0 times infinity, and is 0."""
+    return np.where(none, stop_gradient(x), x)
 
 
 def of_scipy(name: str) -> Callable[..., Any]:

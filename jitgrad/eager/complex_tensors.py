@@ -11,9 +11,9 @@ from .comparing import eq
 from .complexes import absolute, parts
 from .complexes import angle as angle_of
 from .elementwise import function
-from .functions import real_of
+from .functions import choose_sign, real_of
 from .kernel import Aval, Kernel, kernel
-from .op import Op, check_broadcast, converted
+from .op import Op, check_broadcast
 from .tensor import Tensor
 from .views import _index, _same
 
@@ -148,7 +148,7 @@ def _real_angle(x: Any) -> Any:
 
 
 _conj_op = Op("conj", lambda t: kernel(_conj, "Conj", (t.dtype,)))
-_sgn_op = Op("sgn", lambda t: kernel(_sgn, "Sgn", (t.dtype,)) if t.dtype.is_complex else converted(np.sign, "Sgn", (t,), t.dtype))
+_sgn_op = Op("sgn", lambda t: kernel(_sgn, "Sgn", (t.dtype,)) if t.dtype.is_complex else choose_sign(t, "Sgn"))
 _angle_op = Op("angle", lambda t: kernel(_angle, "Angle", (real_of(t.dtype),)))
 _real_angle_op = function("angle", _real_angle)
 
@@ -186,7 +186,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 resolve_conj = resolve_neg = _identity
 conj_physical = conj
 METHODS = {
-    "conj": conj, "sgn": sgn, "angle": angle, "isreal": isreal, "vdot": vdot, "resolve_conj": _identity,
+    "conj": conj, "angle": angle, "isreal": isreal, "vdot": vdot, "resolve_conj": _identity,
     "resolve_neg": _identity, "is_conj": lambda x: False, "is_neg": lambda x: False, "conj_physical": conj,
 }  # fmt: skip
 PROPERTIES = {

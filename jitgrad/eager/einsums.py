@@ -48,8 +48,13 @@ def check(equation: str, shapes: Sequence[tuple[int, ...]]) -> None:
         raise RuntimeError(f"einsum(): {more} operands were provided than specified in the equation")
     sizes: dict[str, int] = {}
     for at, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        own: dict[str, int] = {}
         for place, c in axes(term, shape, at):
             n, seen = shape[place], sizes.get(c, 1)
+            if own.setdefault(c, n) != n:
+                raise RuntimeError(
+                    f"einsum(): subscript {c} is repeated for operand {at} but the sizes don't match, {n} != {own[c]}"
+                )
             if n != seen and 1 not in (n, seen):
                 raise RuntimeError(
                     f"einsum(): subscript {c} has size {n} for operand {at} which does not broadcast with previously "

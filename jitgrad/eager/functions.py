@@ -35,7 +35,28 @@ acosh = arccosh = function("acosh", np.arccosh)
 atanh = arctanh = function("atanh", np.arctanh)
 sigmoid = function("sigmoid", arrays.expit, saves="result")
 sinc = function("sinc", np.sinc)
-sign = kept("sign", np.sign)
+
+
+def _sign(x: Any) -> Any:
+    """Of no number: 0."""
+    return np.where(x != x, 0, np.sign(x))
+
+
+def choose_sign(t: Aval, node: str = "Sign") -> Kernel:
+    """Of reals: of bools, themselves."""
+    body = _sign if t.dtype.rank >= dtypes.FLOAT else _copied if t.dtype is dtypes.bool else np.sign
+    return computed(body, node, (t,), t.dtype)
+
+
+def _choose_real_sign(t: Aval) -> Kernel:
+    if t.dtype.is_complex:
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
+    return choose_sign(t)
+
+
+sign = Op("sign", _choose_real_sign)
 floor = kept("floor", np.floor, lacks=(dtypes.BOOL,))
 ceil = kept("ceil", np.ceil, lacks=(dtypes.BOOL,))
 trunc = fix = kept("trunc", np.trunc, lacks=(dtypes.BOOL,))

@@ -286,6 +286,8 @@ def repeat_interleave(x: Tensor, repeats: Any = None, dim: int | None = None, *,
         return owned(np.repeat(np.arange(x.numel()), known(x._value())), dtypes.int64)
     if dim is None:
         x, dim = reshape(x, -1), 0
+    if not x.shape:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     at = axis_of(dim, len(x.shape))
     if isinstance(repeats, int):
         return _interleave(x, count=repeats, axis=at)

@@ -297,14 +297,14 @@ def _complex(x: Any) -> Any:
     return x.astype(np.result_type(x, np.complex64))
 
 
-def _qr(a: Any, mode: str = "reduced") -> Any:
+def _qr(a: Any, mode: Any = "reduced") -> Any:
     if mode == "r":
         return np.zeros(0, a.dtype), np.linalg.qr(a, "r")
     if mode not in ("reduced", "complete"):
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
-    return tuple(np.linalg.qr(a, mode))  # type: ignore[arg-type]
+    return tuple(np.linalg.qr(a, mode))
 
 
 def _lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:

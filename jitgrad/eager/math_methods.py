@@ -39,6 +39,7 @@ BOTH: Table = {
         remainder round rsqrt sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh true_divide trunc xlogy""",
     ),
     **named(special, "mvlgamma"),
+    **named(complex_tensors, "sgn"),
     **named(activations, "relu"),
     **named(linear, "addmm addmv addbmm baddbmm addr"),
     **named(reductions, "cumsum cumprod"),

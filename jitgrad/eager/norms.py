@@ -29,11 +29,12 @@ def _norm(x: Any, order: float, axes: Any, keepdim: bool) -> Any:
         return np.sum((x != 0).astype(x.dtype), axis=axes, keepdims=keepdim)
     if order == 1:
         return np.sum(size, axis=axes, keepdims=keepdim)
-    return _root(np.sum(x * x if order == 2 else size**order, axis=axes, keepdims=keepdim), order)
+    powers = x * x if order == 2 else size**order if not 0 < order < 1 else _root(size, 1.0 / order)
+    return _root(np.sum(powers, axis=axes, keepdims=keepdim), order)
 
 
 def _root(total: Any, order: float) -> Any:
-    """The root of a sum of powers; without slope at 0."""
+    """The root of a sum of powers, or of a size; without slope at 0."""
     none = total == 0
     safe = np.where(none, 1.0, total)
     return np.where(none, 0.0, np.sqrt(safe) if order == 2 else safe ** (1.0 / order))

@@ -209,8 +209,9 @@ def true_divide(input: Any, other: Any) -> Any:
 # ---- powers
 
 
+# 0 ** y has the slope 0 along y, also at y = 0, where it jumps.
 def _power(x: Any, exponent: Any) -> Any:
-    return np.power(x, exponent)
+    return np.power(x, arrays.flat_where((x == 0) & (exponent >= 0), exponent))
 
 
 def _whole_power(x: Any, exponent: Any) -> Any:
@@ -221,6 +222,8 @@ def _whole_power(x: Any, exponent: Any) -> Any:
 
 
 def _number_power(x: Any, exponent: float) -> Any:
+    if exponent in (0.5, -0.5):  # a root, also of -infinity
+        return np.sqrt(x) if exponent > 0 else 1.0 / np.sqrt(x)
     return np.power(x, exponent)
 
 
@@ -371,7 +374,13 @@ def _heaviside(x: Any, z: Any) -> Any:
     return np.where(x == 0, z, np.where(x > 0, 1, 0))
 
 
-atan2 = arctan2 = arithmetic("atan2", np.arctan2, floating=True)
+# No slope at (0, 0).
+def _atan2(y: Any, x: Any) -> Any:
+    none = (x == 0) & (y == 0)
+    return np.arctan2(arrays.flat_where(none, y), arrays.flat_where(none, x))
+
+
+atan2 = arctan2 = arithmetic("atan2", _atan2, floating=True)
 hypot = arithmetic("hypot", np.hypot, lacks=INTEGERS)
 logaddexp = arithmetic("logaddexp", np.logaddexp, lacks=INTEGERS)
 logaddexp2 = arithmetic("logaddexp2", np.logaddexp2, lacks=INTEGERS)

@@ -119,8 +119,10 @@ def prepared(x: Tensor, dim: int, index: Tensor, src: Any, name: str) -> tuple[i
             raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     elif index.numel() and len(index.shape) != len(x.shape):
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    elif type(src) is complex and not x.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {x.dtype.spoken} without overflow")
     elif not x.dtype.is_floating_point:
-        src = owned(np.array(src), x.dtype)
+        src = owned(np.full(index.shape if x.dtype.is_complex else (), src), x.dtype)
     sources = src.shape if isinstance(src, Tensor) and src.shape else index.shape
     for k, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)):
         if (m > n and k != at) or m > sources[k]:
@@ -184,8 +186,9 @@ def scatter_reduce(
     """
     if reduce not in REDUCES:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    if x.dtype.is_complex or (not x.dtype.differentiable and reduce in GROUPS):
-        raise NotImplementedError(f"scatter_reduce of {x.dtype} by {reduce}: convert to float64")
+    if reduce in GROUPS and (x.dtype.is_complex or not x.dtype.differentiable):
+        repair = "only sums and means are available here" if x.dtype.is_complex else "convert to float64"
+        raise NotImplementedError(f"scatter_reduce of {x.dtype} by {reduce}: {repair}")
     if not x.shape:
         return reshape(scatter_reduce(*with_axis(x, dim, index, src, reduce), include_self=include_self), ())
     at, index, src = prepared(x, dim, index, src, "scatter")

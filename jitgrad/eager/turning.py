@@ -70,6 +70,8 @@ def roll(x: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
         return _roll_op(x, shifts=by, axes=())
     if len(by) != len(axes):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
+    if not x.shape:
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
     return _roll_op(x, shifts=by, axes=tuple(axis_of(d, len(x.shape)) for d in axes))
 
 

@@ -218,7 +218,8 @@ COMPLEX = torch.tensor([1j, 2])
 PAIRS = [
     "COMPLEX.median()", "COMPLEX.nanmedian()", "COMPLEX.max(0)", "COMPLEX.min(0)", "COMPLEX.aminmax()", "COMPLEX.aminmax(dim=0)",
     "COMPLEX.histc()", "torch.isin(COMPLEX, COMPLEX)", "torch.isin(torch.ones(2), COMPLEX)",
-    "torch.searchsorted(COMPLEX, COMPLEX)", "torch.searchsorted(torch.ones(2), COMPLEX)", "torch.bucketize(COMPLEX, torch.ones(2))",
+    "torch.searchsorted(COMPLEX, COMPLEX)", "torch.searchsorted(torch.ones(2), COMPLEX)",
+    "torch.bucketize(COMPLEX, torch.ones(2))",
     "COMPLEX.unique()", "COMPLEX.unique(dim=0)", "COMPLEX.unique_consecutive()", "torch.bernoulli(COMPLEX)",
     "torch.normal(COMPLEX, 1.0)", "torch.normal(0.0, COMPLEX)", "torch.multinomial(COMPLEX, 1)",
 ]  # fmt: skip
@@ -248,3 +249,92 @@ EMPTY = [
 def test_what_picks_a_number_wants_one(text, error, said):
     with pytest.raises(error, match=said):
         eval(text, {**globals()})
+
+
+def slope(text, x, y):
+    x, y = double(x, True), double(y, True)
+    out = eval(text, {**globals(), "x": x, "y": y})
+    out.backward(torch.ones_like(out))
+    return [v.grad.tolist() if v.grad is not None else None for v in (x, y)]
+
+
+INF = float("inf")
+SLOPES = [
+    ("x ** y", [0, 0, 0, 2], [0, 0.5, 2, 1], [0, INF, 0, 1], [0, 0, 0, 2 * np.log(2)]),
+    ("0 ** y + x", [0, 0], [0, 2], [1, 1], [0, 0]),
+    ("torch.float_power(x, y)", [0], [0], [0], [0]),
+    ("torch.atan2(x, y)", [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, -1, 0]),
+    ("x ** 0.5 + y", [4, 0], [0, 0], [0.25, INF], [1, 1]),
+    ("x ** -0.5 + y", [4], [0], [-1 / 16], [1]),
+    ("F.elu(x) + F.selu(y)", [1000, 0, -1000], [1000, 1, -1000], [1, 1, 0], [1.0507009873554805, 1.0507009873554805, 0]),
+    ("F.celu(x, 0.5) + y", [1000, 0], [0, 0], [1, 1], [1, 1]),
+    ("x.norm(0.5) + y", [0, 4], [0], [0, 1], [1]),
+]
+
+
+@pytest.mark.parametrize("text, x, y, x_bar, y_bar", SLOPES, ids=[t for t, *_ in SLOPES])
+def test_slopes_where_a_function_ends_or_jumps(text, x, y, x_bar, y_bar):
+    got = slope(text, x, y)
+    np.testing.assert_allclose(got[0], x_bar, rtol=1e-12)
+    np.testing.assert_allclose(got[1], y_bar, rtol=1e-12)
+
+
+def test_slopes_of_elu_in_single_precision():
+    x = torch.tensor([100.0, -200.0], requires_grad=True)
+    F.elu(x).sum().backward()
+    assert x.grad.tolist() == [1, 0]
+
+
+def test_roots_of_infinity():
+    np.testing.assert_array_equal((double([-np.inf, np.inf]) ** 0.5).tolist(), [NAN, np.inf])
+    np.testing.assert_array_equal((double([-np.inf, np.inf]) ** -0.5).tolist(), [NAN, 0])
+
+
+def test_a_power_keeps_its_base_and_not_its_result():
+    x = double([4, 9], True)
+    y = x**0.5
+    y += 1
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.tolist(), [1 / 4, 1 / 6], rtol=1e-12)
+    base = double([4, 9], True) * 1
+    out = base**0.5
+    base += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
+
+
+@pytest.mark.parametrize("f", [torch.sign, torch.sgn])
+def test_signs(f):
+    assert f(torch.tensor([True, False])).tolist() == [True, False]
+    assert f(torch.tensor([3, -2, 0])).tolist() == [1, -1, 0]
+    assert f(double([-3, NAN, 0, np.inf])).tolist() == [-1, 0, 0, 1]
+
+
+WRONG = [
+    ("torch.einsum('ii->i', torch.ones(2, 3))", RuntimeError, "i is repeated for operand 0 but the sizes don't match, 3 != 2"),
+    ("torch.einsum('ii', torch.ones(1, 3))", RuntimeError, "i is repeated for operand 0 but the sizes don't match, 3 != 1"),
+    ("torch.roll(double(1), 1, -1)", IndexError, "Dimension specified as -1 but tensor has no dimensions"),
+    ("torch.roll(torch.tensor(1j), 1, 0)", IndexError, "Dimension specified as 0 but tensor has no dimensions"),
+    ("torch.repeat_interleave(double(1), 2, 0)", IndexError, "Dimension specified as 0 but tensor has no dimensions"),
+    ("torch.zeros(2).scatter(0, torch.tensor([0]), 1j)", RuntimeError, "value cannot be converted to type float"),
+    ("COMPLEX.scatter_reduce(0, torch.tensor([0]), COMPLEX, 'prod')", NotImplementedError, "only sums"),
+]
+
+
+@pytest.mark.parametrize("text, error, said", WRONG, ids=[t for t, *_ in WRONG])
+def test_wrong_input_is_named(text, error, said):
+    with pytest.raises(error, match=said):
+        eval(text, {**globals()})
+
+
+def test_scatter_of_complex_numbers():
+    z, at = torch.tensor([1j, 2, 3]), torch.tensor([0, 0])
+    assert z.scatter(0, at[:1], 2 + 1j).tolist() == [2 + 1j, 2, 3]
+    assert z.scatter(0, at, 2 + 1j, reduce="add").tolist() == [4 + 3j, 2, 3]
+    np.testing.assert_allclose(z.scatter_reduce(0, at, COMPLEX, "mean").tolist(), [(2 + 2j) / 3, 2, 3], rtol=1e-6)
+    assert z.scatter_reduce(0, at, COMPLEX, "sum", include_self=False).tolist() == [2 + 1j, 2, 3]
+
+
+def test_signs_in_place():
+    x, z = torch.tensor([True, False]), torch.tensor([3j, 0])
+    assert x.sgn_().tolist() == [True, False] and z.sgn_().tolist() == [1j, 0]
