@@ -152,9 +152,7 @@ REPEATING = (_expand, _unfold, _strided)
 def put_kernel(path: Path, whole: Aval, part: Aval) -> Kernel:
     """(the whole, its new part) -> the new whole"""
     if any(k.body in REPEATING for k in path):  # but at the end of the path no cell is there twice: this was checked
-        if whole.dtype.is_complex or part.dtype.is_complex:
-            raise NotImplementedError("writing into a part of an expanded or unfolded complex tensor: clone() it first")
-        shape, strides, offset = layout(whole, None, path, part)
+        shape, strides, offset = _layout_in_kernels(whole, None, path)
         path = (kernel(_strided, "AsStrided", shape=shape, strides=strides, offset=offset),)
     return kernel(_put, "CopySlices", (whole.dtype,), path=path)
 
@@ -275,10 +273,15 @@ LAYOUTS: dict[Any, Callable[..., Layout | None]] = {
 
 @functools.lru_cache(maxsize=4096)
 def layout(whole: Aval, strides: tuple[int, ...] | None, path: Path, part: Aval) -> Layout:
-    """Where the cells at the end of the path lie; strides: of the whole, None if it is contiguous.
+    """Where the cells at the end of the path lie; strides: of the whole, None if it is contiguous."""
+    at = _layout_in_kernels(whole, strides, path)
+    if part.dtype.is_complex:
+        at = (at[0][:-1], tuple(s // 2 for s in at[1][:-1]), at[2] // 2)
+    return at
 
-    Complex numbers are pairs on a last axis for the kernels of a path, and single cells before and after.
-    """
+
+def _layout_in_kernels(whole: Aval, strides: tuple[int, ...] | None, path: Path) -> Layout:
+    """The same as the kernels of a path have it: for them complex numbers are pairs on a last axis."""
     shape = whole.shape
     at: Layout = (shape, contiguous(shape) if strides is None else strides, 0)
     if whole.dtype.is_complex:
@@ -287,8 +290,6 @@ def layout(whole: Aval, strides: tuple[int, ...] | None, path: Path, part: Aval)
         led = LAYOUTS[k.body](at, **k.options)
         assert led is not None, f"{k} is no view"
         at = led
-    if part.dtype.is_complex:
-        at = (at[0][:-1], tuple(s // 2 for s in at[1][:-1]), at[2] // 2)
     return at
 
 

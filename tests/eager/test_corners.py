@@ -131,6 +131,10 @@ def test_cells_of_windows_that_overlap():
     y = double([1, 2, 3])
     y.as_strided((2, 2), (1, 1))[0, 1] = 9
     assert y.tolist() == [1, 9, 3]
+    z = torch.zeros(1, 4, dtype=torch.complex64)
+    z.unfold(1, 2, 2)[0, 1] = 7j
+    torch.view_as_real(z).unfold(1, 2, 2)[0, 1, 0, 1] = 3
+    assert z.tolist() == [[0, 0, 7j, 3 + 7j]]
 
 
 @pytest.mark.parametrize("f, name", [(torch.unique, "_unique2"), (torch.unique_consecutive, "unique_consecutive")])
