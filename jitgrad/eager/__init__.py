@@ -12,7 +12,7 @@ compiled program. `docs/from-pytorch.md` says what differs from PyTorch.
 (tensor([4.]), tensor([3.]))
 """
 
-from . import autograd, linalg, methods, nn, optim, random, return_types, special, tape, utils, viz
+from . import autograd, linalg, methods, naming, nn, optim, random, return_types, special, tape, utils, viz
 from .activations import *
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .calculus import *
@@ -66,3 +66,6 @@ from .special import mvlgamma, polygamma
 from .switches import *
 from .tensor import Size, Tensor
 from .turning import *
+
+naming.take_words(globals(), __name__)
+naming.take_words(vars(linalg), linalg.__name__)

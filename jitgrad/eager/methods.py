@@ -32,6 +32,7 @@ from .hooks import METHODS as HOOKS
 from .hooks import Handle as Handle
 from .inplace import METHODS as WRITING
 from .inplace import in_place
+from .naming import translated, words_of
 from .op import NUMBERS
 from .run import known
 from .tensor import Tensor
@@ -151,10 +152,14 @@ OWN = (
 def method(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function of tensors as a method."""
 
+    words = {there: here for there, here in words_of(f).items() if there != "input"}
+
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and words:
+            args = translated(name, words, args, kwargs)
         return f(self, *args, **kwargs)
 
-    call.__name__ = getattr(f, "name", None) or f.__name__
+    call.__name__ = name = getattr(f, "name", None) or f.__name__
     call.__doc__ = f.__doc__
     return call
 

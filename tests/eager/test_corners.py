@@ -1,5 +1,7 @@
 """Corners where programs drawn at random once differed from PyTorch: each with the numbers that PyTorch gives."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -342,3 +344,35 @@ def test_scatter_of_complex_numbers():
 def test_signs_in_place():
     x, z = torch.tensor([True, False]), torch.tensor([3j, 0])
     assert x.sgn_().tolist() == [True, False] and z.sgn_().tolist() == [1j, 0]
+
+
+TABLE = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+OTHER_WORDS = [
+    ("TABLE.sum(axis=0, keepdims=True)", [[4, 7]]),
+    ("torch.mean(TABLE, axis=1)", [1.5, 4]),
+    ("TABLE.max(axis=0).values", [3, 5]),
+    ("torch.stack([TABLE, TABLE], axis=2).shape", [2, 2, 2]),
+    ("torch.linalg.vector_norm(TABLE, 1, axis=1)", [3, 8]),
+    ("torch.flip(TABLE, dims=[0])", [[3, 5], [1, 2]]),
+    ("TABLE.permute(dims=(1, 0))", [[1, 3], [2, 5]]),
+    ("torch.reshape(input=TABLE, shape=(4,))", [1, 2, 3, 5]),
+    ("torch.zeros(size=(2,))", [0, 0]),
+    ("torch.flip(input=TABLE, dims=(1,))", [[2, 1], [5, 3]]),
+    ("torch.unsqueeze(input=TABLE, dim=0).shape", [1, 2, 2]),
+]
+
+
+@pytest.mark.parametrize("text, expected", OTHER_WORDS, ids=[t for t, _ in OTHER_WORDS])
+def test_other_words_for_arguments(text, expected):
+    got = eval(text, {**globals()})
+    assert (got.tolist() if isinstance(got, torch.Tensor) else list(got)) == expected
+
+
+@pytest.mark.parametrize("text", ["TABLE.sum(dim=0, axis=0)", "torch.chunk(TABLE, input=TABLE, chunks=2)"])
+def test_an_argument_is_given_once(text):
+    with pytest.raises(TypeError, match="got two values for one argument"):
+        eval(text, {**globals()})
+
+
+def test_functions_with_other_words_are_found_by_pickle():
+    assert pickle.loads(pickle.dumps(torch.softmax)) is torch.softmax
