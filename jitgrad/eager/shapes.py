@@ -261,7 +261,7 @@ def hermitian(x: Tensor) -> Tensor:
     if rank not in (0, 2):
         more = " For batches of matrices, consider using tensor.mH" if rank > 2 else ""
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {rank}-D tensor.{more}")
-    return conjugated(x, "H") if rank else x
+    return conjugated(x, "H") if rank else x.conj()
 
 
 REVERSE = (

@@ -237,6 +237,10 @@ def test_what_has_an_order_refuses_complex_numbers(text):
         eval(text, {**globals()})
 
 
+def test_the_conjugate_of_one_number():
+    assert torch.tensor(1 + 2j).H.item() == 1 - 2j and double(3).H.item() == 3
+
+
 def test_a_complex_number_is_true_by_either_part():
     z = torch.tensor([0j, 1j, 1, 1 + 1j])
     assert z.to(torch.bool).tolist() == z.bool().tolist() == [False, True, True, True]
