@@ -20,7 +20,7 @@ import numpy as np
 
 from ..emit.cpu import Compiled, compile_fn
 from ..emit.raised import throw
-from ..errors import AliasError, ArgumentError, Unsupported, raise_at
+from ..errors import AliasError, ArgumentError, DTypeError, Unsupported, message, raise_at
 from ..front.calls import callee
 from ..front.context import tracing
 from ..front.control import Control
@@ -117,6 +117,28 @@ def result_of(traced: Traced) -> Callable[[Sequence[Any]], Any]:
     return maker(traced.out_tree, leaves, names)
 
 
+class Foreign(DTypeError):
+    """An argument is of a type that says itself how functions are called on it: by `__jitgrad_function__`, a static method of
+    (the `Function`, args, kwargs) that gives the result of the call. So layers above put arrays of theirs under functions."""
+
+    theirs: Any  # the type
+
+
+def foreign(theirs: type) -> Foreign:
+    name = theirs.__name__
+    error = Foreign(
+        message(
+            f"a {name} is given where only numbers and arrays are taken",
+            wanted="numbers, arrays, and containers of these",
+            got=f"a {name}",
+            repair="call jitgrad.jit(f) or jitgrad.grad(f) on it, or jitgrad.eager.from_jitgrad(f): their results are tensors, "
+            "and backward() goes through them",
+        )
+    )
+    error.theirs = theirs
+    return error
+
+
 class Taken:
     """What a call took from outside of the function, as it was then: arrays are copied."""
 
@@ -197,7 +219,11 @@ class Function:
                     return program.result(program.entry(*leaves, *captured))
                 except Exception as e:
                     throw(e, program.compiled.sites)
-        return self._call(args, kwargs, key)[1]
+        try:
+            return self._call(args, kwargs, key)[1]
+        except Foreign as e:
+            theirs = e.theirs
+        return theirs.__jitgrad_function__(self, args, kwargs)
 
     def held(self, *args: Any) -> tuple[Any, Taken]:
         """The result, and what the function took from outside."""
@@ -246,6 +272,9 @@ class Function:
         found, _ = self._search(leaves, key)
         if found is not None:
             return found
+        for x in leaves:
+            if hasattr(type(x), "__jitgrad_function__"):
+                raise foreign(type(x))
         with _making:
             found, why = self._search(leaves, key)  # another thread may have made it meanwhile
             if found is not None:

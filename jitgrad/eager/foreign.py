@@ -1,4 +1,4 @@
-"""jitgrad's functions on tensors: `torch.from_jitgrad(f)` for a function of arrays, a plain one or say `jg.grad(f)`.
+"""jitgrad's functions on tensors: `jg.grad(f)(tensor)`, and `torch.from_jitgrad(f)` for a plain function of arrays.
 
 The function is compiled as it is called on arrays, with the guards of that; its gradient is jitgrad's pullback of it, called on
 tensors in the same way, so any order.
@@ -7,13 +7,17 @@ tensors in the same way, so any order.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..api import derive
+from ..api.programs import Function as Compiled
 from ..api.public import made
+from ..errors import Unsupported, raise_at
+from ..front.trace import Out
 from ..front.tree import TreeDef, flatten
 from . import dtypes
 from .engine import PULL, TWICE, Grads, Releasable, outdated
@@ -58,7 +62,10 @@ def name_of(f: Function) -> str:
 def from_jitgrad(f: Function) -> Function:
     """The function of arrays `f` as a function of tensors, differentiable to any order.
 
-    Arguments and results are as those of `f`, with tensors in the place of arrays; numbers stay numbers. Real dtypes only.
+    Arguments are as those of `f`, tensors, arrays and numbers mixed. In the results tensors stand for arrays and computed
+    floats; integers stay integers. Real dtypes only. A function that writes into a tensor is refused.
+
+    What `jitgrad.jit`, `grad`, `value_and_grad`, `jacobian`, `vmap` and the like return takes tensors without it.
 
     >>> import jitgrad.eager as torch
     >>> def total(x):
@@ -73,24 +80,61 @@ def from_jitgrad(f: Function) -> Function:
     """
 
     @functools.wraps(f, updated=())
-    def call(*args: Any) -> Any:
-        return apply(f, args)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return apply(f, args, kwargs)
 
     return call
 
 
-def apply(f: Function, args: tuple[Any, ...]) -> Any:
-    """The value of `f` on tensors, recorded."""
+@dataclass(frozen=True)
+class Named:
+    """`f` with the last of its arguments under these names."""
+
+    f: Function
+    names: tuple[str, ...]
+
+    _jitgrad_trace_: ClassVar[bool] = True
+
+    @property
+    def __name__(self) -> str:
+        return name_of(self.f)
+
+    def __call__(self, *args: Any) -> Any:
+        n = len(args) - len(self.names)
+        return self.f(*args[:n], **dict(zip(self.names, args[n:], strict=True)))
+
+
+def apply(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The value of `f` on tensors, recorded. It is `Tensor.__jitgrad_function__`."""
+    if kwargs:
+        f, args = Named(f, tuple(kwargs)), (*args, *kwargs.values())
     leaves, tree = flatten(args, "args")
     places = tuple(k for k, x in enumerate(leaves) if isinstance(x, Tensor))
     arrays = [array(x) if isinstance(x, Tensor) else x for x in leaves]
-    value = made(f, "value", lambda: f)(*tree.unflatten(arrays))
+    # What `jit` returns would write into the memory of tensors.
+    function = f if isinstance(f, Compiled) and f.what != "jit" else made(f, "value", lambda: f)
+    program, value = function.with_program(*tree.unflatten(arrays))
+    traced = program.traced
+    for k in traced.written:
+        if k in places:
+            raise_at(
+                Unsupported,
+                f"`{name_of(f)}` writes into its argument `{traced.names[k]}`, which is a tensor",
+                wanted="a function of tensors that returns what is new",
+                got="an assignment to its elements",
+                repair="write into a copy (x = x.copy()) and return it",
+            )
     found, result = flatten(value, "result")
-    outs = [tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in found]
+    outs = [tensor(y) if is_computed(y, o) else y for y, o in zip(found, traced.outs, strict=True)]
     edges = tuple(leaves[k]._gradient_edge() for k in places)
     if modes.grad and any(e is not None for e in edges):
         join(f, leaves, tree, places, edges, outs, result)
     return result.unflatten(outs)
+
+
+def is_computed(y: Any, out: Out) -> bool:
+    """Is the leaf of a result an array, or a float that may depend on one?"""
+    return isinstance(y, (np.ndarray, np.generic)) or (isinstance(y, float) and out.kind == "scalar")
 
 
 def array(x: Tensor) -> np.ndarray:
@@ -129,7 +173,7 @@ def pull_foreign(edge: Foreign, grads: Grads, wanted: Sequence[bool]) -> Grads:
     given = [None if t is None else zeros_of(t) if g is None else g for g, t in zip(grads, edge.outs, strict=True)]
     f = edge.f
     back = made(f, "vjp", lambda: derive.Pullback(f))
-    bars = apply(back, (edge.tree.unflatten(list(edge.leaves)), edge.result.unflatten(given)))
+    bars = apply(back, (edge.tree.unflatten(list(edge.leaves)), edge.result.unflatten(given)), {})
     found = flatten(bars, "bars")[0]
     return [as_tensor(found[k], edge.leaves[k]) if w else None for k, w in zip(edge.places, wanted, strict=True)]
 

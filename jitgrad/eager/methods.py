@@ -15,6 +15,7 @@ from . import (
     constants,
     creation,
     dtypes,
+    foreign,
     indexing,
     interop,
     math_methods,
@@ -216,7 +217,7 @@ SPECIAL: dict[str, Any] = {
     "__iter__": iterate, "__len__": length, "__bool__": truth, "__float__": number(float),
     "__int__": number(int), "__complex__": number(complex), "__index__": index, "__contains__": contains,
     **numpy_protocol.METHODS, **interop.METHODS, **pickling.METHODS, **creation.METHODS, "__hash__": object.__hash__,
-    **{f"__{name}__": method(f) for name, f in math_methods.UNARY.items()},
+    **{f"__{name}__": method(f) for name, f in math_methods.UNARY.items()}, "__jitgrad_function__": staticmethod(foreign.apply),
     "__repr__": printing.text, "__format__": printing.formatted, "__getitem__": indexing.get, "__setitem__": indexing.put,
 }  # fmt: skip
 

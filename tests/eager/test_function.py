@@ -395,3 +395,69 @@ def test_from_jitgrad_sees_changes():
         x.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
+
+
+# ---- what jitgrad's functions return, called on tensors
+
+
+def cubes(x, k=1.0):
+    s = 0.0
+    for i in range(x.shape[0]):
+        s += x[i] ** 3 * k
+    return s
+
+
+@pytest.mark.parametrize("function", [cubes, lambda x, k=1.0: np.sum(x**3) * k], ids=["loop", "numpy"])
+def test_functions_of_jitgrad_take_tensors(function):
+    x = leaf(1.0, 2.0)
+    y = jg.jit(function)(x, 2.0)
+    assert y.item() == 18
+    y.backward()
+    assert x.grad.tolist() == [6, 24]
+    g = jg.grad(function)(x)
+    assert g.tolist() == [3, 12] and g.requires_grad
+    (h,) = torch.autograd.grad(g.sum(), x, create_graph=True)
+    assert h.tolist() == [6, 12]
+    assert torch.autograd.grad(h.sum(), x)[0].tolist() == [6, 6]
+    value, g = jg.value_and_grad(function)(x, k=3.0)
+    assert (value.item(), g.tolist()) == (27, [9, 36])
+    assert torch.autograd.grad(value + g.sum(), x)[0].tolist() == [9 + 18, 36 + 36]
+    assert jg.hessian(function)(x).tolist() == [[6, 0], [0, 12]]
+
+
+def test_tensors_arrays_numbers_and_names_are_mixed():
+    f = jg.jit(lambda p, x, *, k: {"y": np.sum(p["w"] * x) * k, "n": x.shape[0]})
+    w, k = leaf(1.0, 2.0), leaf(4.0)[0]
+    for _ in range(2):
+        found = f({"w": w}, np.array([3.0, 5.0]), k=k)
+        assert found["n"] == 2 and found["y"].item() == 52
+    by_w, by_k = torch.autograd.grad(found["y"], (w, k))
+    assert by_w.tolist() == [12, 20] and by_k.item() == 13
+    g = jg.grad(lambda a, x: np.sum(a * x * x))(2.0, w)  # by a number: what it gives depends on the tensor
+    assert torch.autograd.grad(g, w)[0].tolist() == [2, 4]
+    assert jg.jvp(lambda x: x * x, (w,), (np.ones(2),))[1].tolist() == [2, 4]
+
+
+def test_a_call_on_a_tensor_takes_its_values_of_now():
+    x = torch.tensor([1.0, 2.0])
+    f = jg.jit(lambda x: x * 2.0)
+    assert f(x).tolist() == [2, 4]
+    x.mul_(10)
+    assert f(x).tolist() == [20, 40] and f(x).dtype is torch.float32
+    assert f(torch.nn.Parameter(x)).requires_grad
+    assert not jg.grad(lambda x: np.sum(x * x))(x).requires_grad
+    assert isinstance(f(np.ones(2)), np.ndarray)
+
+
+def test_what_cannot_take_tensors_names_the_way():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(TypeError, match=r"a Tensor is given(.|\n)*jitgrad\.eager\.from_jitgrad\(f\)"):
+        jg.vjp(cubes, x)
+
+    def write(x):
+        x[0] = 5.0
+        return np.sum(x)
+
+    for f in (jg.jit(write), torch.from_jitgrad(write)):
+        with pytest.raises(jg.errors.Unsupported, match="`write` writes into its argument `x`, which is a tensor"):
+            f(x)
