@@ -18,7 +18,7 @@ from jitgrad.emit.cpu import MODULES
 from jitgrad.emit.python import emit
 from jitgrad.ir.build import Value, size, trace, value
 from jitgrad.ir.core import Fn, Type, Var
-from jitgrad.ir.dims import Sym, of_symbol
+from jitgrad.ir.dims import DimLike, Sym, of_symbol
 from jitgrad.ir.interp import interp
 from jitgrad.ir.verify import verify
 from jitgrad.ir.walk import everywhere
@@ -27,7 +27,7 @@ from jitgrad.ops.array import zeros_like
 from jitgrad.ops.cond import cond
 from jitgrad.ops.index import add_at, get, put
 from jitgrad.ops.loop import loop
-from jitgrad.ops.scalar import lt, sin, tanh
+from jitgrad.ops.scalar import lt, sin, tanh, where
 from jitgrad.transform import pipeline
 from jitgrad.transform.ad import jvp, vjp
 from jitgrad.transform.fuse import fuse
@@ -41,19 +41,30 @@ N = of_symbol(n)
 VECTOR, MATRIX = Type("f64", (N,)), Type("f64", (N, N))
 SIZES = (5, 6, 7, 12)
 MARGIN = 2
+ROUND = size(N)
+
+
+def wrapped(i: Value) -> Value:
+    """How a negative index is read."""
+    return where(lt(i, 0), i + ROUND, i)
+
+
+def after(i: Value, k: int = 1) -> Value:
+    return where(lt(i + k, ROUND), i + k, i + k - ROUND)
 
 
 # ---- random programs
 
 
 class Stencils:
-    """Time steps of stencils over arrays of one rank."""
+    """Time steps of stencils over arrays of one rank. `ring`: whose neighbours go around."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, ring: bool = False) -> None:
         self.random = random.Random(seed)
         self.rank = self.random.choice([1, 1, 2])
         self.type = VECTOR if self.rank == 1 else MATRIX
-        self.borders = [MARGIN] if self.random.random() < 0.6 else [MARGIN, MARGIN + 1]
+        self.ring = ring
+        self.borders = [0] if ring else [MARGIN] if self.random.random() < 0.6 else [MARGIN, MARGIN + 1]
 
     def over(self, cells: Callable[..., tuple[Value, ...]], *init: Value) -> tuple[Value, ...]:
         """A nest of loops, each with some border; `cells(index, *arrays)` gives the arrays after an iteration."""
@@ -69,7 +80,12 @@ class Stencils:
         return level([], init)
 
     def near(self, index: Sequence[Value]) -> list[Value]:
-        return [i + self.random.randint(-MARGIN, MARGIN) for i in index]
+        return [self.beside(i, self.random.randint(-MARGIN, MARGIN)) for i in index]
+
+    def beside(self, i: Value, k: int) -> Value:
+        if not self.ring:
+            return i + k
+        return (i + k) % ROUND if self.random.random() < 0.5 else after(i, k) if k > 0 else wrapped(i + k)
 
     def value_at(self, arrays: Sequence[Value], index: Sequence[Value]) -> Value:
         total = get(self.random.choice(arrays), *index)
@@ -155,9 +171,9 @@ def arguments(seed: int, rank: int, size: int, count: int) -> list[Any]:
     return [rng.normal(size=(size,) * rank) for _ in range(count)]
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_random_stencils(seed: int) -> None:
-    made = Stencils(seed)
+@pytest.mark.parametrize(("seed", "ring"), [*[(s, False) for s in range(40)], *[(s, True) for s in range(200, 230)]])
+def test_random_stencils(seed: int, ring: bool) -> None:
+    made = Stencils(seed, ring)
     fn = made.program()
     ready = pipeline.prepared(fn)
     forward, reverse = jvp(ready), vjp(ready)
@@ -255,6 +271,95 @@ def test_gathers(name: str) -> None:
     for count in SIZES:
         x, z = arguments(1, 1, count, 2)
         np.testing.assert_allclose(interp(new, x, z)[0], interp(fn, x, z)[0], rtol=1e-12)
+
+
+def on_ring(
+    cells: Callable[[Value, Value, Value], Value], lo: DimLike = 0, hi: DimLike = N, reverse: bool = False
+) -> Fn:
+    """A loop over the time around a loop over lo..hi that adds to cells of a ring."""
+    around = lambda t, a, x: loop(lo, size(hi), lambda i, a: (cells(i, a, x),), a, hints=["i", "a"], reverse=reverse)
+    body = lambda x, z: loop(value(0), value(2), lambda t, a: around(t, a, x), z, hints=["t", "a"])[0]
+    return verify(trace(body, [Var(VECTOR, "x"), Var(VECTOR, "z")], "f"))
+
+
+def add(a: Value, x: Value, i: Value, *to: Value) -> Value:
+    for k, at in enumerate(to):
+        a = add_at(a, get(x, i) if k % 2 else sin(get(x, i)), at)
+    return a
+
+
+
+# fmt: off
+RINGS = {
+    "neighbours": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, (i - 1) % ROUND)), True),
+    "and the cell": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, i, (i - 2) % ROUND)), True),
+    "backwards": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, (i - 1) % ROUND), reverse=True), True),
+    "minus and plus": (on_ring(lambda i, a, x: add_at(add_at(a, -get(x, i), wrapped(i - 1)), get(x, i), i)), True),
+    "all minus": (on_ring(lambda i, a, x: add_at(add_at(a, -get(x, i), wrapped(i - 1)), -get(x, i), after(i))), True),
+    "negative indices": (on_ring(lambda i, a, x: add(a, x, i, wrapped(i - 1), wrapped(i - 2), i)), True),
+    "on both sides": (on_ring(lambda i, a, x: add(a, x, i, after(i), wrapped(i - 1))), True),
+    "mirrored": (on_ring(lambda i, a, x: add(a, x, i, (-i) % ROUND, ROUND - 1 - i, (2 - i) % ROUND)), True),
+    "twice": (on_ring(lambda i, a, x: add(a, x, i, ((i + 1) % ROUND + 1) % ROUND, (i + 1) % ROUND)), True),
+    "farther than around": (on_ring(lambda i, a, x: add(a, x, i, (i + 13) % ROUND, (i - 17) % ROUND)), True),
+    "one cell": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND)), False),
+    "not the first": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, (i - 1) % ROUND), lo=1), False),
+    "not the last": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, (i - 1) % ROUND), hi=N - 1), False),
+    "more than once around": (on_ring(lambda i, a, x: add(a, x, i % ROUND, (i + 1) % ROUND, (i - 1) % ROUND), hi=N + N), False),
+    "in steps": (on_ring(lambda i, a, x: add(a, x, i, (2 * i + 1) % ROUND, (2 * i - 1) % ROUND)), False),
+    "another ring": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % (ROUND - 1), (i - 1) % (ROUND - 1))), False),
+    "a choice of others": (on_ring(lambda i, a, x: add(a, x, i, where(lt(i, 2), i, i - 2), wrapped(i - 1))), False),
+    "a cell for all": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, value(1))), False),
+    "cells of data": (on_ring(lambda i, a, x: add(a, x, i, (i + 1) % ROUND, (i * i) % ROUND)), False),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", RINGS)
+def test_gathers_on_a_ring(name: str) -> None:
+    fn, expected = RINGS[name]
+    new = verify(gather(fn))
+    assert (new is not fn) is expected
+    for done in (new, verify(pipeline.finished(fn))):
+        for count in SIZES:
+            x, z = arguments(1, 1, count, 2)
+            np.testing.assert_allclose(interp(done, x, z)[0], interp(fn, x, z)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", range(-3, 4))
+def test_rings_of_few_cells(k: int) -> None:
+    """Where the distance is more than once around, the cells are found by a remainder."""
+    m = Sym("m", 0)
+    length = size(of_symbol(m))
+    both = lambda x: lambda i, a: (add_at(add_at(a, get(x, i), (i + k) % length), sin(get(x, i)), (i + k + 2) % length),)
+    vector = Type("f64", (of_symbol(m),))
+    fn = verify(trace(lambda x, z: loop(0, length, both(x), z, hints=["i", "a"])[0], [Var(vector, "x"), Var(vector, "z")], "f"))
+    new = verify(gather(fn))
+    assert new is not fn
+    for done in (new, verify(pipeline.finished(fn))):
+        for count in range(6):
+            x, z = arguments(1, 1, count, 2)
+            np.testing.assert_allclose(interp(done, x, z)[0], interp(fn, x, z)[0], rtol=1e-12)
+
+
+def weather(x: Value) -> Value:
+    """k[i] = (x[i + 1] - x[i - 2]) * x[i - 1] - x[i] on a ring, added to x, three times."""
+
+    def slope(i: Value, x: Value, to: Value) -> Value:
+        k = (get(x, (i + 1) % ROUND) - get(x, wrapped(i - 2))) * get(x, wrapped(i - 1)) - get(x, i)
+        return put(to, k, i)
+
+    def step(t: Value, x: Value) -> Value:
+        return x + loop(0, ROUND, lambda i, k: (slope(i, x, k),), zeros_like(x), hints=["i", "k"])[0]
+
+    return whole(sin(loop(0, 3, step, x, hints=["t", "x"])[0]))
+
+
+def test_the_return_sweep_of_a_ring_is_two_nests() -> None:
+    done = pipeline.finished(vjp(pipeline.prepared(trace(weather, [Var(VECTOR, "x")], "f"))))
+    (sweep,) = [let for let in done.lets if let.op.name == "loop" and let.attrs["reverse"] and let.attrs["carry"] > 1]
+    nests = [ops(let.fns[0]) for let in sweep.fns[0].lets if let.op.name == "loop"]
+    assert nests[-2:] == [["add_at", "put", "put"], ["add_at"]]  # x[i - 1] g is kept once, for two cells
+    assert not any(let.op.name == "mod" for _, let in everywhere(done))
 
 
 def test_no_gather_where_the_cells_are_not_known_to_exist() -> None:

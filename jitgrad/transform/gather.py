@@ -5,7 +5,8 @@
     for i: for j: ... ; a[i, j] += v; w_at[i, j] = w
     for i: for j: a[i, j] += w_at[i-1, j] + w_at[i+1, j]
 
-Return sweeps of stencils write the first form, whose iterations meet in memory, so that nothing of it is vectorised.
+Return sweeps of stencils write the first form, whose iterations meet in memory, so that nothing of it is vectorised. On a
+ring, `a[(i+1) % n] += w` for all its n cells, the second nest reads `w_at[(i-1) % n]`.
 
 The values stand in a buffer with a border of zeros around the cells of the iterations, as wide as the largest distance
 between two additions; so the second nest runs over all cells that any iteration adds to and asks nothing. (It adds zeros to
@@ -26,7 +27,7 @@ from ..ops.index import add_at, get, put
 from ..ops.loop import Loop, loop
 from .depend import Around, any_order
 from .simplify import simplify
-from .stencil import Group, Nest, nest_of
+from .stencil import Group, Nest, Spot, nest_of
 
 Reach = tuple[tuple[int, int], ...]
 ROUNDS = 4
@@ -41,10 +42,10 @@ class Room:
     reach: Reach
     type: Type
 
-    def at(self, index: Sequence[Any], distance: Sequence[int]) -> list[Value]:
-        """Where the value of an iteration stands that is so far before this one."""
-        spans = zip(index, distance, self.nest.spans, self.reach, strict=True)
-        return [value(i) - d - size(span.lo) + (high - low) for i, d, span, (low, high) in spans]
+    def at(self, index: Sequence[Any]) -> list[Value]:
+        """Where the value of an iteration stands."""
+        spans = zip(index, self.nest.spans, self.reach, strict=True)
+        return [value(i) - size(span.lo) + (high - low) for i, span, (low, high) in spans]
 
 
 def room_of(nest: Nest, v: Atom, reach: Reach) -> Room:
@@ -158,6 +159,10 @@ class Gatherer:
         """The array with what moved from the nest."""
         reach = g.reach()
 
+        def kept(spot: Spot, index: Sequence[Value]) -> Value:
+            r = rooms[spot.value, reach]
+            return get(self.rooms[r], *r.at(self.source(nest, g, spot, index)), hint=r.value.hint)
+
         def cells(a: Value, index: Sequence[Value]) -> Value:
             k = len(index)
             if k < len(nest.spans):
@@ -166,15 +171,28 @@ class Gatherer:
                 view = Loop.of(nest.path[k])
                 hints = [view.index.hint, array.atom.hint]
                 return loop(lo, hi, lambda i, now: cells(now, [*index, i]), a, hints=hints, parallel=view.parallel)[0]
-            values = [(rooms[spot.value, reach], spot.distance) for spot in g.moved]
-            total, *others = [get(self.rooms[r], *r.at(index, d), hint=r.value.hint) for r, d in values]
-            for v in others:
-                total = total + v
+            first, *others = sorted(g.moved, key=lambda spot: spot.minus)
+            total = -kept(first, index) if first.minus else kept(first, index)
+            for spot in others:
+                total = total - kept(spot, index) if spot.minus else total + kept(spot, index)
             cell = g.cell([dim_of(i.atom) for i in index])
             return add_at(a, total, *[size(swap_dim(d, self.env)) for d in cell])
 
         with at(g.moved[0].let.where):
             return cells(array, [])
+
+    # On a ring of n cells, where s = 1 or s = -1:
+    #
+    #     cell = s (i + distance) + rest  (mod n)    <=>    i = s (cell - rest) - distance  (mod n)
+    def source(self, nest: Nest, g: Group, spot: Spot, index: Sequence[Value]) -> list[Value]:
+        """The iteration that adds this to where the second nest is."""
+        out = [i - d for i, d in zip(index, spot.distance, strict=True)]
+        for x in g.axes:
+            if x.ring and x.level is not None:
+                cell = dim_of(index[x.level].atom)
+                i = combine(-spot.distance[x.level], combine(cell, swap_dim(x.rest, self.env), -1), x.scale)
+                out[x.level] = size(i) if i == cell else size(i) % size(nest.spans[x.level].hi)
+        return out
 
 
 @dataclass(frozen=True)
@@ -204,7 +222,7 @@ class Statements:
 
     def __init__(self, keeper: Keeper, level: int, index: Sequence[Value], now: Sequence[Value]) -> None:
         self.keeper, self.level, self.index, self.now = keeper, level, index, now
-        self.moved = {id(spot.let) for s in keeper.nest.sums for spot in s.moved}
+        self.moved = {id(spot.let): spot for s in keeper.nest.sums for spot in s.moved}
         self.kept: set[Room] = set()
 
     def each(self, let: Let, ins: Sequence[Value]) -> Sequence[Value]:
@@ -214,15 +232,16 @@ class Statements:
             return outs
         if id(let) not in self.moved:
             return again(let, ins)
-        rooms = self.keeper.rooms
-        self.now = [self.keep(r, w, ins[1]) if r.value == let.args[1] else w for r, w in zip(rooms, self.now, strict=True)]
+        rooms, spot = self.keeper.rooms, self.moved[id(let)]
+        v = -ins[1] if spot.minus else ins[1]
+        self.now = [self.keep(r, w, v) if r.value == spot.value else w for r, w in zip(rooms, self.now, strict=True)]
         return (ins[0],)
 
     def keep(self, r: Room, now: Value, v: Value) -> Value:
         if r in self.kept:
             return now
         self.kept.add(r)
-        return put(now, v, *r.at(self.index, [0] * len(self.index)))
+        return put(now, v, *r.at(self.index))
 
 
 def with_rooms(

@@ -6,11 +6,19 @@ A `Nest` is loops one in the other, each with bounds that only the sizes tell, a
 that nothing in them touches but additions in the innermost. The index of such an addition is `s * i + rest` on one axis for
 each loop of the nest, and on the other axes something that the nest does not change. Additions with the same `s` and with
 rests that differ by multiples of `s` form a *group*: two of them meet in a cell only at a constant distance of iterations.
+
+An axis may be a *ring*, whose cells are written `(s * i + rest) % n`:
+
+    for i in 0..n: ... ; a[(i+1) % n] += w; a[(i-1) % n] += w; a[i] += v
+
+Of n cells, with n iterations from 0 and s = 1 or s = -1, i -> (s * i + rest) % n takes each cell once: what is added to a cell
+at one distance comes from one iteration, that of the same form solved for i. So there is no border, and no distance is too
+far. Where the loop runs over less than the ring, or in steps, nothing is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +28,7 @@ from ..ir.dims import Dim, DimLike, Sym, combine, of_symbol, symbols
 from ..ir.walk import everywhere
 from ..ops.loop import Loop
 from .depend import Around
+from .ring import congruent, steps_of
 
 FEW = 16  # iterations that are not worth a loop more
 FAR = 32  # the widest stencil
@@ -36,24 +45,33 @@ class Span:
 
 @dataclass(frozen=True)
 class Spot:
-    """An addition: the statement, and how many iterations of each loop its cell is away from that of the group."""
+    """An addition: the statement, what it adds (`minus`: subtracts), and how many iterations of each loop its cell is away from
+    that of the group. `around`: its cell is the result of a remainder."""
 
     let: Let
+    value: Atom
+    minus: bool
     distance: tuple[int, ...]
+    around: bool
 
-    @property
-    def value(self) -> Atom:
-        return self.let.args[1]
+
+@dataclass(frozen=True)
+class Axis:
+    """The cells of an addition on one axis, `scale * index + rest`. `level`: which loop's index; None: no index. `ring`: modulo
+    the length of the axis. `whole`: that length, where the loop runs over 0..length and the scale is 1 or -1."""
+
+    level: int | None
+    scale: int
+    rest: DimLike
+    ring: bool = False
+    whole: DimLike | None = None
 
 
 @dataclass(frozen=True)
 class Group:
-    """Additions that may meet. The cell of iteration `index` at distance 0 is `scale * index + rest` on each axis (`level`:
-    which loop's index; None: no index)."""
+    """Additions that may meet. The cell of an iteration at distance 0 is what the axes say."""
 
-    levels: tuple[int | None, ...]
-    scales: tuple[int, ...]
-    rests: tuple[DimLike, ...]
+    axes: tuple[Axis, ...]
     spots: tuple[Spot, ...]
     kept: Spot | None  # the addition that stays where it is
 
@@ -62,12 +80,15 @@ class Group:
         return tuple(s for s in self.spots if s is not self.kept)
 
     def reach(self) -> tuple[tuple[int, int], ...]:
-        """The least and the largest distance of what moves, for each loop."""
-        return tuple((min(d), max(d)) for d in zip(*[s.distance for s in self.moved], strict=True))
+        """The least and the largest distance of what moves, for each loop. On a ring there is no border."""
+        rings = {x.level for x in self.axes if x.ring}
+        distances = zip(*[s.distance for s in self.moved], strict=True)
+        return tuple((0, 0) if k in rings else (min(d), max(d)) for k, d in enumerate(distances))
 
     def cell(self, index: Sequence[DimLike]) -> tuple[DimLike, ...]:
-        parts = zip(self.levels, self.scales, self.rests, strict=True)
-        return tuple(r if k is None else combine(r, index[k], s) for k, s, r in parts)
+        """Of what the second nest runs over: iterations, and the cells of a ring."""
+        at = lambda x: x.rest if x.level is None else index[x.level] if x.ring else combine(x.rest, index[x.level], x.scale)
+        return tuple(map(at, self.axes))
 
 
 @dataclass(frozen=True)
@@ -158,24 +179,25 @@ def _spans(path: Sequence[Let], around: Around) -> tuple[Span, ...] | None:
 
 
 def _sum(let: Let, k: int, path: Sequence[Let], spans: Sequence[Span], adds: Sequence[Let], around: Around) -> Sum | None:
-    by_key: dict[Any, list[tuple[Let, tuple[DimLike, ...]]]] = {}
-    for x in adds:
-        cell = cell_of(path, x)
-        if cell is None:
-            return None
-        levels, scales, rests = zip(*cell, strict=True)
-        key = tuple((level, s, _residue(r, s)) for level, s, r in cell)
-        by_key.setdefault(key, []).append((x, rests))
-    groups = _keep_one([_group(key, xs) for key, xs in by_key.items()])
+    cells = [cell for x in adds if (cell := cell_of(path, x)) is not None]
+    if len(cells) < len(adds):
+        return None
+    rings = [any(x.ring for x in axis) for axis in zip(*cells, strict=True)]
+    if any(ring and x.whole is None for cell in cells for x, ring in zip(cell, rings, strict=True)):
+        return None
+    cells = [[_around(x) if ring else replace(x, whole=None) for x, ring in zip(cell, rings, strict=True)] for cell in cells]
+    by_key: dict[tuple[Axis, ...], list[tuple[Let, Sequence[Axis]]]] = {}
+    for add, cell in zip(adds, cells, strict=True):
+        key = tuple(replace(x, rest=_residue(x.rest, x.scale), ring=x.whole is not None) for x in cell)
+        by_key.setdefault(key, []).append((add, cell))
+    negated = {x.outs[0]: x.args[0] for x in path[-1].fns[0].lets if x.op.name == "neg"}
+    groups = _keep_one([_group(key, xs, negated) for key, xs in by_key.items()])
     if all(len({s.distance for s in g.spots}) == 1 for g in groups):
         return None  # no two iterations meet
     moving = [g for g in groups if g.moved]
     if not all(_fits(g, spans, Loop.of(let).init[k], around) for g in moving):
         return None
     return Sum(k, groups)
-
-
-Axis = tuple["int | None", int, DimLike]
 
 
 def cell_of(path: Sequence[Let], add: Let) -> list[Axis] | None:
@@ -187,9 +209,14 @@ def cell_of(path: Sequence[Let], add: Let) -> list[Axis] | None:
     indices = [Loop.of(x).index for x in path]
     bound = {v for f in path[0].fns for v in f.params}
     bound |= {v for _, x in everywhere(path[0].fns[0]) for v in (*x.outs, *[p for f in x.fns for p in f.params])}
-    cell = [_axis(here.dim(a), indices, bound) for a in add.args[2:]]
-    axes = [c for c in cell if c is not None]
-    levels = sorted(level for level, _, _ in axes if level is not None)
+    steps = steps_of([x.fns[0] for x in path])
+    cell = []
+    for a, length in zip(add.args[2:], add.args[0].type.shape, strict=True):
+        d, n = here.dim(a), here.dim(atom_of(length))
+        plain = congruent(d, n, steps, here)
+        cell.append(_axis(plain, n, indices, here, ring=plain != d))
+    axes = [x for x in cell if x is not None and not bound & set(symbols(x.rest)) and (x.whole is not None or not x.ring)]
+    levels = sorted(x.level for x in axes if x.level is not None)
     return axes if len(axes) == len(cell) and levels == list(range(len(path))) else None
 
 
@@ -198,16 +225,25 @@ def apart(path: Sequence[Let], add: Let) -> bool:
     return cell_of(path, add) is not None
 
 
-def _axis(d: DimLike, indices: Sequence[Var], bound: set[Var]) -> Axis | None:
-    """Which index, its factor, and the rest; None: not of that form."""
-    level, scale, rest = None, 0, d
-    for k, i in enumerate(indices):
-        s = d.terms.get(i, 0) if isinstance(d, Dim) else 0
-        if s:
-            if level is not None:
-                return None
-            level, scale, rest = k, s, combine(rest, of_symbol(i), -s)
-    return None if bound & set(symbols(rest)) else (level, scale, rest)
+def _axis(d: DimLike, n: DimLike, indices: Sequence[Var], here: Around, ring: bool) -> Axis | None:
+    """None: several indices."""
+    factors = {k: s for k, i in enumerate(indices) if isinstance(d, Dim) and (s := d.terms.get(i, 0))}
+    if not factors:
+        return Axis(None, 0, d, ring)
+    if len(factors) > 1:
+        return None
+    ((level, scale),) = factors.items()
+    i = indices[level]
+    whole = abs(scale) == 1 and here.ranges[i] == (0, n)
+    return Axis(level, scale, combine(d, of_symbol(i), -scale), ring, n if whole else None)
+
+
+def _around(x: Axis) -> Axis:
+    """On a ring of n cells, `n - 1 - i` is `-1 - i`."""
+    if not isinstance(x.whole, Dim) or not isinstance(x.rest, Dim):
+        return x
+    s, k = next(iter(x.whole.terms.items()))
+    return replace(x, rest=combine(x.rest, x.whole, -(x.rest.terms.get(s, 0) // k)))
 
 
 def _residue(rest: DimLike, scale: int) -> DimLike:
@@ -218,29 +254,30 @@ def _residue(rest: DimLike, scale: int) -> DimLike:
     return combine(rest, c - c % abs(scale), -1)
 
 
-def _group(key: Any, xs: Sequence[tuple[Let, tuple[DimLike, ...]]]) -> Group:
-    levels, scales, origin = zip(*key, strict=True)
+def _group(key: tuple[Axis, ...], xs: Sequence[tuple[Let, Sequence[Axis]]], negated: Mapping[Atom, Atom]) -> Group:
     spots = []
-    for let, rests in xs:
-        distance = [0] * len([level for level in levels if level is not None])
-        for level, s, r, r0 in zip(levels, scales, rests, origin, strict=True):
-            if level is not None:
-                distance[level] = combine(r, r0, -1) // s
-        spots.append(Spot(let, tuple(distance)))
-    return Group(levels, scales, origin, tuple(spots), None)
+    for let, cell in xs:
+        distance = [0] * sum(x.level is not None for x in key)
+        for x, origin in zip(cell, key, strict=True):
+            if x.level is not None:
+                distance[x.level] = combine(x.rest, origin.rest, -1) // x.scale
+        v = let.args[1]
+        spots.append(Spot(let, negated.get(v, v), v in negated, tuple(distance), any(x.ring for x in cell)))
+    return Group(key, tuple(spots), None)
 
 
 def _keep_one(groups: Sequence[Group]) -> tuple[Group, ...]:
     """Of the additions to an array one may stay where it is: it reads and writes a cell of its own in each iteration.
-    That whose value nothing else adds, and whose cell is that of the iteration if there is such a one."""
+    That whose value nothing else adds, and whose cell is that of the iteration if there is such a one. None on a ring that goes
+    around: whoever compiles it does not know that no two iterations meet."""
     values = [s.value for g in groups for s in g.spots]
 
-    def cost(pair: tuple[Group, Spot]) -> tuple[int, int]:
+    def cost(pair: tuple[Group, Spot]) -> tuple[bool, int, int]:
         g, spot = pair
-        return values.count(spot.value), sum(d != 0 for d in spot.distance)
+        return spot.around, values.count(spot.value), sum(d != 0 for d in spot.distance)
 
     owner, best = min(((g, s) for g in groups for s in g.spots), key=cost)
-    return tuple(replace(g, kept=best if g is owner else None) for g in groups)
+    return tuple(replace(g, kept=best if g is owner and not best.around else None) for g in groups)
 
 
 def _fits(g: Group, spans: Sequence[Span], array: Atom, around: Around) -> bool:
