@@ -273,9 +273,7 @@ def test_gathers(name: str) -> None:
         np.testing.assert_allclose(interp(new, x, z)[0], interp(fn, x, z)[0], rtol=1e-12)
 
 
-def on_ring(
-    cells: Callable[[Value, Value, Value], Value], lo: DimLike = 0, hi: DimLike = N, reverse: bool = False
-) -> Fn:
+def on_ring(cells: Callable[[Value, Value, Value], Value], lo: DimLike = 0, hi: DimLike = N, reverse: bool = False) -> Fn:
     """A loop over the time around a loop over lo..hi that adds to cells of a ring."""
     around = lambda t, a, x: loop(lo, size(hi), lambda i, a: (cells(i, a, x),), a, hints=["i", "a"], reverse=reverse)
     body = lambda x, z: loop(value(0), value(2), lambda t, a: around(t, a, x), z, hints=["t", "a"])[0]
@@ -286,7 +284,6 @@ def add(a: Value, x: Value, i: Value, *to: Value) -> Value:
     for k, at in enumerate(to):
         a = add_at(a, get(x, i) if k % 2 else sin(get(x, i)), at)
     return a
-
 
 
 # fmt: off

@@ -40,8 +40,8 @@ PASSES: dict[str, Pass] = {
 BEFORE = ("simplify", "scalars", "order", "hoist", "windows", "interchange", "simplify")
 # What is compiled: rules leave `1.0 * t` and dead primal work behind, and the return sweep apart from the forward sweep.
 AFTER = (
-    "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "cleared", "fuse", "sink",
-    "combine", "collect", "simplify", "picks", "wraps", "upwards", "order",
+    "unlinked", "simplify", "hoist", "combine", "order", "promote", "cleared", "forget", "simplify", "gather", "cleared", "fuse",
+    "sink", "combine", "collect", "simplify", "picks", "wraps", "upwards", "order",
 )  # fmt: skip
 
 

@@ -190,7 +190,7 @@ def _sum(let: Let, k: int, path: Sequence[Let], spans: Sequence[Span], adds: Seq
     for add, cell in zip(adds, cells, strict=True):
         key = tuple(replace(x, rest=_residue(x.rest, x.scale), ring=x.whole is not None) for x in cell)
         by_key.setdefault(key, []).append((add, cell))
-    negated = {x.outs[0]: x.args[0] for x in path[-1].fns[0].lets if x.op.name == "neg"}
+    negated: dict[Atom, Atom] = {x.outs[0]: x.args[0] for x in path[-1].fns[0].lets if x.op.name == "neg"}
     groups = _keep_one([_group(key, xs, negated) for key, xs in by_key.items()])
     if all(len({s.distance for s in g.spots}) == 1 for g in groups):
         return None  # no two iterations meet
@@ -257,7 +257,7 @@ def _residue(rest: DimLike, scale: int) -> DimLike:
 def _group(key: tuple[Axis, ...], xs: Sequence[tuple[Let, Sequence[Axis]]], negated: Mapping[Atom, Atom]) -> Group:
     spots = []
     for let, cell in xs:
-        distance = [0] * sum(x.level is not None for x in key)
+        distance: list[Any] = [0] * sum(x.level is not None for x in key)
         for x, origin in zip(cell, key, strict=True):
             if x.level is not None:
                 distance[x.level] = combine(x.rest, origin.rest, -1) // x.scale
@@ -293,4 +293,3 @@ def _fits(g: Group, spans: Sequence[Span], array: Atom, around: Around) -> bool:
     outside = [around.dim(atom_of(c)) for c in cell]
     shape = [around.dim(atom_of(d)) for d in array.type.shape]
     return all(within(c, d, ranges) for c, d in zip(outside, shape, strict=True))
-
