@@ -18,6 +18,7 @@ from .blocks import blocked
 from .constructs import CONSTRUCTS
 from .facts import Again, Facts, survey
 from .merge import merged
+from .overwritten import overwritten
 from .parallel import parallelised
 from .plan import Bind, Buffer, Plan, Window
 from .rules import RULES
@@ -45,7 +46,7 @@ def schedule(fn: Fn) -> Plan:
 
 
 def _passed(plan: Plan) -> Plan:
-    for change in (merged, parallelised, blocked, trailed, hoisted, stripped):
+    for change in (overwritten, merged, parallelised, blocked, trailed, hoisted, stripped):
         plan = change(plan)
     return plan
 
