@@ -48,7 +48,7 @@ FILLED = {
     "added": (VECTOR, lambda x, k: cells(k, lambda i, k: add_at(k, get(x, i), size(N - 1) - i)), False),
     "if": (VECTOR, lambda x, k: cells(k, lambda i, k: cond(lt(get(x, i), 0.0), lambda: put(k, 1.0, i), lambda: k)[0]), False),
     "the cell before": (VECTOR, lambda x, k: cells(k, lambda i, k: put(k, get(k, wrap(i)) + get(x, i), i)), False),
-    "the cell before, later": (VECTOR, lambda x, k: cells(k, lambda i, k: add_at(put(k, get(x, i), i), get(x, i), wrap(i))), False),
+    "that before, later": (VECTOR, lambda x, k: cells(k, lambda i, k: add_at(put(k, get(x, i), i), get(x, i), wrap(i))), False),
     "a row twice": (MATRIX, lambda x, k: table(k, lambda i, j, k: put(k, get(x, i, j), i, i)), False),
     "half of a row": (MATRIX, lambda x, k: table(k, lambda i, j, k: put(k, get(x, i, j), i, j), N - 1), False),
     "one row": (MATRIX, lambda x, k: cells(k, lambda i, k: put(k, get(x, i, i), 0, i)), False),
