@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..creation import empty_like
 from ..device import checked
 from ..dtypes import dtype as DType
 from ..dtypes import float16, float32, float64
 from ..dtypes import of as dtype_of
-from ..methods import Handle
-from ..modes import no_grad
+from ..hooks import Handle
 from ..tensor import Tensor
+from .hooks import Hook, Passage, registered
+from .loading import Keys, Loading
 from .parameter import Buffer, Parameter
 
-
-class _Keys(NamedTuple):
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Keys(_Keys):
-    """What `load_state_dict` could not match."""
-
-    def __repr__(self) -> str:
-        matched = not self.missing_keys and not self.unexpected_keys
-        return "<All keys matched successfully>" if matched else super().__repr__()
+# Tables of hooks, each a dict by the number of the handle.
+HOOKS = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
+    "_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks",
+)  # fmt: skip
 
 
 class Module:
@@ -49,7 +44,7 @@ class Module:
     def __init__(self) -> None:
         for name, value in (
             ("training", True), ("_parameters", {}), ("_buffers", {}), ("_transient", set()), ("_modules", {}),
-            ("_forward_hooks", {}), ("_forward_pre_hooks", {}),
+            *((table, {}) for table in HOOKS),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -129,17 +124,21 @@ class Module:
     # ---- the call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._forward_hooks or self._forward_pre_hooks):
+        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks):
             return self.forward(*args, **kwargs)
         for hook in list(self._forward_pre_hooks.values()):
             new = hook(self, args)
             if new is not None:
                 args = new if isinstance(new, tuple) else (new,)
+        passage = None
+        if self._backward_hooks or self._backward_pre_hooks:
+            passage = Passage(self, [*self._backward_pre_hooks.values()], [*self._backward_hooks.values()])
+            args = passage.enter(args)
         out = self.forward(*args, **kwargs)
         for hook in list(self._forward_hooks.values()):
             new = hook(self, args, out)
             out = out if new is None else new
-        return out
+        return out if passage is None else passage.leave(out)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[no-redef]
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
@@ -151,6 +150,24 @@ class Module:
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call `hook(module, args)` before each call; what it returns replaces the arguments."""
         return Handle(self._forward_pre_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the positional arguments are known; a tuple that it
+        returns replaces them. Where no argument requires a gradient, when those of the results are known. Both are tuples with
+        None for what is no tensor. The arguments and results of the module must not be written in place.
+
+        >>> import jitgrad.eager as torch
+        >>> layer = torch.nn.Tanh()
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: (10 * grad_input[0],))
+        >>> x = torch.tensor(0.0, requires_grad=True)
+        >>> layer(x).backward(); x.grad
+        tensor(10.)
+        """
+        return registered(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_output)` when the gradients of the results are known; a tuple that it returns replaces them."""
+        return registered(self._backward_pre_hooks, hook, prepend)
 
     # ---- what is in it
 
@@ -203,50 +220,76 @@ class Module:
         """The part with this dotted name."""
         found: Any = self
         for name in target.split(".") if target else ():
-            found = found._modules.get(name)
-            if found is None:
-                raise AttributeError(f"{type(self).__name__} has no attribute `{target}`")
+            found = found._attribute(name)
+            if not isinstance(found, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return found
+
+    def _attribute(self, name: str) -> Any:
+        if not hasattr(self, name):
+            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
+        return getattr(self, name)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with this dotted name."""
+        where, _, name = target.rpartition(".")
+        found = self.get_submodule(where)._attribute(name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with this dotted name."""
+        where, _, name = target.rpartition(".")
+        module = self.get_submodule(where)
+        found = module._attribute(name)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
         return found
 
     # ---- state
 
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Any]:
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        """What of the state is this module's own."""
+        yield from ((name, p) for name, p in self._parameters.items() if p is not None)
+        yield from ((name, b) for name, b in self._buffers.items() if b is not None and name not in self._transient)
+
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Any]:
         """The parameters and persistent buffers by their dotted names. They share memory with the module."""
-        out: OrderedDict[str, Any] = OrderedDict()
-        for name, p in self._parameters.items():
-            if p is not None:
-                out[prefix + name] = p if keep_vars else p.detach()
-        for name, b in self._buffers.items():
-            if b is not None and name not in self._transient:
-                out[prefix + name] = b if keep_vars else b.detach()
+        out: OrderedDict[str, Any] = OrderedDict() if destination is None else destination
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self, prefix, keep_vars)
+        for name, x in self._state():
+            out[prefix + name] = x if keep_vars else x.detach()
         for name, part in self.named_children():
-            out.update(part.state_dict(prefix=f"{prefix}{name}.", keep_vars=keep_vars))
+            part.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_hooks.values()):
+            if hook(self, out, prefix, {"version": 1}) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
         return out
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Keys:
         """Copy the values of a state into this module. Raises RuntimeError for names or shapes that do not fit."""
-        own = self.state_dict(keep_vars=True)
-        missing = [k for k in own if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in own]
-        errors = []
-        if strict and missing:
-            errors.append("Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ". ")
-        if strict and unexpected:
-            errors.append("Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + ". ")
-        for k, x in own.items():
-            if k in state_dict and state_dict[k].shape != x.shape:
-                errors.append(
-                    f"size mismatch for {k}: copying a param with shape {state_dict[k].shape} from checkpoint, the shape in "
-                    f"current model is {x.shape}."
-                )
-        if errors:
-            text = "\n\t".join(errors)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}")
-        with no_grad():
-            for k, x in own.items():
-                if k in state_dict:
-                    x.copy_(state_dict[k])
-        return Keys(missing, unexpected)
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        return Loading(state_dict).load(self, strict)
+
+    def register_state_dict_pre_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, prefix, keep_vars)` before the state of this module is collected."""
+        return Handle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` after; it may change `state_dict` in place."""
+        return Handle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before a
+        state is loaded; it may change a copy of the state, and the lists, in place."""
+        return Handle(self._load_state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, incompatible_keys)` after the state was loaded; it may change the two lists of keys in place."""
+        return Handle(self._load_state_dict_post_hooks, hook)
 
     # ---- modes and conversion
 
@@ -292,8 +335,14 @@ class Module:
             self._converted(lambda x: x.to(wanted) if x.dtype.is_floating_point else x)
         return self
 
-    def _converted(self, convert: Callable[[Tensor], Tensor]) -> None:
-        for m in self.modules():
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Parameters and buffers of the same types in new memory, with any values; the parameters stay the same objects."""
+        checked(device)
+        self._converted(empty_like, recurse)
+        return self
+
+    def _converted(self, convert: Callable[[Tensor], Tensor], recurse: bool = True) -> None:
+        for m in self.modules() if recurse else [self]:
             for p in m._parameters.values():
                 if p is not None:
                     p.data = convert(p.data)
