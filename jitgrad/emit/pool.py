@@ -26,9 +26,9 @@ PAGE = 2 << 20
 MADV_FREE = 8
 SUPPORTED = sys.platform == "linux" and sys.maxsize > 1 << 32
 
-# take: the first block that fits, and wastes at most a quarter; else a new one. put: into the next slot in turn, out of which
-# goes what stood there. evict: out of slots, the oldest first, until so many bytes are kept. The pages of what is kept are told
-# to be free but for the first, in which the size stands.
+# swap: a block, or none, into a slot, out of which goes what stood there. take: the first block that fits, and wastes at most a
+# quarter; else a new one. put: into the next slot in turn. evict: out of slots, the oldest first, until so many bytes are kept.
+# The pages of what is kept are told to be free but for the first, in which the size stands.
 TEXT = f"""
 declare ptr @aligned_alloc(i64, i64)
 declare void @free(ptr)
@@ -46,27 +46,32 @@ define internal void @drop(ptr %block) {{
   ret void
 }}
 
+define internal void @swap(ptr %slot, ptr %block) {{
+  %old = atomicrmw xchg ptr %slot, ptr %block seq_cst
+  %none = icmp eq ptr %old, null
+  br i1 %none, label %done, label %full
+full:
+  call void @drop(ptr %old)
+  br label %done
+done:
+  ret void
+}}
+
 define internal void @evict(i64 %limit) {{
   br label %next
 next:
-  %k = phi i64 [ 0, %0 ], [ %more, %on ]
+  %k = phi i64 [ 0, %0 ], [ %more, %out ]
   %sum = load atomic i64, ptr @kept seq_cst, align 8
   %over = icmp ugt i64 %sum, %limit
   %left = icmp ult i64 %k, {SLOTS}
   %go = and i1 %over, %left
-  br i1 %go, label %one, label %done
-one:
+  br i1 %go, label %out, label %done
+out:
   %turn = load atomic i64, ptr @turn seq_cst, align 8
   %oldest = add i64 %turn, %k
   %at = urem i64 %oldest, {SLOTS}
   %slot = getelementptr ptr, ptr @slots, i64 %at
-  %old = atomicrmw xchg ptr %slot, ptr null seq_cst
-  %none = icmp eq ptr %old, null
-  br i1 %none, label %on, label %out
-out:
-  call void @drop(ptr %old)
-  br label %on
-on:
+  call void @swap(ptr %slot, ptr null)
   %more = add i64 %k, 1
   br label %next
 done:
@@ -77,13 +82,7 @@ define internal void @put(ptr %block) {{
   %turn = atomicrmw add ptr @turn, i64 1 seq_cst
   %k = urem i64 %turn, {SLOTS}
   %slot = getelementptr ptr, ptr @slots, i64 %k
-  %old = atomicrmw xchg ptr %slot, ptr %block seq_cst
-  %none = icmp eq ptr %old, null
-  br i1 %none, label %done, label %full
-full:
-  call void @drop(ptr %old)
-  br label %done
-done:
+  call void @swap(ptr %slot, ptr %block)
   ret void
 }}
 

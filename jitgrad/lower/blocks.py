@@ -180,7 +180,9 @@ class _Blocks:
             return self.group.names.own(b, index, s.index)
 
         def window(w: Any) -> Any:
-            return replace(w, buffer=self.rows(w.buffer), prefix=at(w.prefix)) if is_window(w) and own(w.buffer, w.prefix) else w
+            if isinstance(w, Window) and own(w.buffer, w.prefix):
+                return replace(w, buffer=self.rows(w.buffer), prefix=at(w.prefix))
+            return w
 
         def local(t: Stmt) -> Stmt:
             if isinstance(t, (Load, Store)) and own(t.buffer, t.index):
@@ -202,10 +204,6 @@ class _Blocks:
         if over_rows(s, self.group.d):
             return replace(s, name=MATMUL_ADD, ins=(rows(a), rows(b), self.block))
         return replace(s, ins=(rows(a), b), outs=tuple(map(rows, s.outs)))
-
-
-def is_window(w: Any) -> bool:
-    return isinstance(w, Window)
 
 
 def total(shapes: Sequence[tuple[DimLike, ...]], weights: Sequence[int]) -> DimLike:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir.affine import differ
+from ..ir.affine import differ, ranged, unknown
 from ..ir.core import I64, Atom, Size, Var, atom_of, swap_dim
-from ..ir.dims import DimLike, Sym, combine, form, of_symbol, symbols
+from ..ir.dims import DimLike, combine, form, of_symbol, symbols
 from .plan import (
     Alloc,
     Block,
@@ -113,8 +113,8 @@ def _touches(loop: For, roots: Roots, ranges: Mapping[Any, Any]) -> dict[Buffer,
     """What an iteration and a later one do to each buffer that is written and not their own."""
     known: Ranges = {**ranges, loop.index: (loop.lo, loop.hi)}
     now = _Look(roots, known, {})
-    later = {loop.index: now.later(loop.index, loop.hi)}
-    later.update((s.index, now.later(s.index, s.dealt[1])) for s in everywhere(loop.body) if isinstance(s, For) and s.dealt)
+    later = {loop.index: behind(loop.index, loop.hi, known)}
+    later.update((s.index, behind(s.index, s.dealt[1], known)) for s in everywhere(loop.body) if isinstance(s, For) and s.dealt)
     then = _Look(roots, known, later)
     for look in (now, then):
         look.block(loop.body)
@@ -123,9 +123,9 @@ def _touches(loop: For, roots: Roots, ranges: Mapping[Any, Any]) -> dict[Buffer,
     return {b: (now.found[b], then.found[b]) for b in written}
 
 
-def unknown() -> DimLike:
-    """An integer of which nothing is known."""
-    return of_symbol(Sym("any", -(1 << 62)))
+def behind(index: Var, hi: DimLike, ranges: Ranges) -> DimLike:
+    """The index of any iteration that comes after that of `index`."""
+    return ranged(ranges, combine(of_symbol(index), 1, 1), hi)
 
 
 class _Look:
@@ -137,16 +137,6 @@ class _Look:
         self.fixed = set(later)
         self.found: dict[Buffer, list[Touch]] = {}
 
-    def later(self, index: Var, hi: DimLike) -> DimLike:
-        s = Sym("later", -(1 << 62))
-        self.ranges[s] = (combine(of_symbol(index), 1, 1), hi)
-        return of_symbol(s)
-
-    def symbol(self, lo: DimLike, hi: DimLike) -> DimLike:
-        s = Sym("k", -(1 << 62))
-        self.ranges[s] = (lo, hi)
-        return of_symbol(s)
-
     def block(self, block: Block) -> None:
         for s in everywhere(block):
             for v in makes(s):
@@ -157,7 +147,7 @@ class _Look:
     def statements(self, block: Block) -> None:
         for s in block:
             if isinstance(s, For) and not s.dealt:
-                self.env[s.index] = atom_of(self.symbol(self.dim(s.lo), self.dim(s.hi)))
+                self.env[s.index] = atom_of(ranged(self.ranges, self.dim(s.lo), self.dim(s.hi)))
             elif isinstance(s, For) and s.dealt and s.index not in self.fixed:
                 self.ranges[s.index] = s.dealt
             for how, buffer, prefix, rest in _accesses(s):
@@ -174,7 +164,8 @@ class _Look:
         while buffer in self.roots:
             w = self.roots[buffer]
             buffer, prefix, rest = w.buffer, w.prefix, w.shape
-        below = [unknown() if k == 0 else self.symbol(0, self.dim(n)) for k, n in enumerate(rest)]  # from where on, is not said
+        inner = [ranged(self.ranges, 0, self.dim(n)) for n in rest[1:]]
+        below = [unknown(), *inner] if rest else []  # from where on, is not said
         cell = None if prefix is None else (*map(self.dim, prefix), *below)
         self.found.setdefault(buffer, []).append(Touch(how, cell, name, direct, self.ranges))
 

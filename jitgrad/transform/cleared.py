@@ -24,7 +24,7 @@ from ..ir.dims import Dim, DimLike, combine, of_symbol, symbols
 from ..ops.index import axes_of
 from ..ops.loop import Loop
 from .depend import Around
-from .stencil import additions, apart
+from .stencil import additions, own_cell
 from .versions import chain_of
 
 NOWHERE = Around()
@@ -169,7 +169,7 @@ def _stored(let: Let) -> Let:
         if _zeros(a) and a.type.is_real:
             path: list[Let] = []
             adds = additions(let, k, path)
-            if adds is not None and len(adds) == 1 and apart(path, adds[0]):
+            if adds is not None and len(adds) == 1 and own_cell(path, adds[0]):
                 return _stored(_with_store(let, adds[0]))
     return let
 

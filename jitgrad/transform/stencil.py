@@ -220,7 +220,7 @@ def cell_of(path: Sequence[Let], add: Let) -> list[Axis] | None:
     return axes if len(axes) == len(cell) and levels == list(range(len(path))) else None
 
 
-def apart(path: Sequence[Let], add: Let) -> bool:
+def own_cell(path: Sequence[Let], add: Let) -> bool:
     """Does every iteration add to a cell of its own?"""
     return cell_of(path, add) is not None
 
