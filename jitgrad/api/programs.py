@@ -7,9 +7,7 @@ sizes answer the questions that tracing asked, and for which what the function t
 from __future__ import annotations
 
 import functools
-import os
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -33,6 +31,7 @@ from ..ir.show import show
 from ..lower import show as _show  # noqa: F401  (a plan prints as text)
 from ..lower.plan import Plan
 from ..transform.pipeline import finished, prepared
+from .making import making
 from .match import Matcher
 from .quick import key_of, maker
 from .report import Programs
@@ -42,11 +41,6 @@ FAILED = object()
 MANY = 64  # programs kept for one kind of arguments
 QUICK = 1024  # calls remembered by the exact shapes of their arguments
 INT64 = np.iinfo(np.int64)
-
-# One program is made at a time, in whatever thread. A fork waits: the child would inherit a lock that nobody releases.
-_making = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 @dataclass(eq=False)
@@ -275,7 +269,7 @@ class Function:
         for x in leaves:
             if hasattr(type(x), "__jitgrad_function__"):
                 raise foreign(type(x))
-        with _making:
+        with making():
             found, why = self._search(leaves, key)  # another thread may have made it meanwhile
             if found is not None:
                 return found
