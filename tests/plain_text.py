@@ -56,7 +56,7 @@ class _NumPy:
 
 
 ROUTINES: dict[str, Any] = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}
-ROUTINES |= {"gemm_add": _gemm_add, "gemv_add": _gemv_add, "row_blocks": _row_blocks, "falling": lambda i: i}
+ROUTINES |= {"gemm_add": _gemm_add, "gemv_add": _gemv_add, "row_blocks": _row_blocks}
 
 
 def run(text: Text, args: list[Any]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from llvmlite.ir import Undefined
@@ -26,7 +27,9 @@ from numba.core.typed_passes import (
     NoPythonBackend,
     NopythonTypeInference,
 )
-from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, TranslateByteCode
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, TranslateByteCode
+
+from .scopes import Scopes
 
 INDEX = types.int64  # what `range` of generated text counts in
 PLAIN = (types.Number, types.Boolean, types.RangeType, types.RangeIteratorType, types.Pair)  # own no memory
@@ -39,7 +42,7 @@ class Compiler(CompilerBase):
     def define_pipelines(self) -> list[PassManager]:
         manager = PassManager("generated")
         for kind in (
-            *(TranslateByteCode, FixupArgs, IRProcessing, GenericRewrites),
+            *(TranslateByteCode, FixupArgs, GenericRewrites),
             *(NopythonTypeInference, IRLegalization, AnnotateTypes, NativeLowering, NoPythonBackend),
         ):
             manager.add_pass(kind, kind.__name__)
@@ -116,12 +119,27 @@ class Lowering(Lower):
 
     def load(self, resty: Any, name: str, place: Any) -> Any:
         kind = self.typeof(name).dtype
-        return self.context.cast(self.builder, self.context.unpack_value(self.builder, kind, place), kind, resty)
+        with self.access(name):
+            number = self.context.unpack_value(self.builder, kind, place)
+        return self.context.cast(self.builder, number, kind, resty)
 
     def store(self, name: str, place: Any, value: str) -> None:
         kind = self.typeof(name).dtype
         number = self.context.cast(self.builder, self.loadvar(value), self.typeof(value), kind)
-        self.context.pack_value(self.builder, kind, number, place)
+        with self.access(name):
+            self.context.pack_value(self.builder, kind, number, place)
+
+    @contextmanager
+    def access(self, name: str) -> Iterator[None]:
+        """What reads or writes a cell in between says in which array."""
+        before = len(self.builder.block.instructions)
+        yield
+        new = self.builder.block.instructions[before:]
+        self.scopes.mark([x for x in new if x.opname in ("load", "store")], name)
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        return Scopes(self.func_ir._definitions, self.builder.module, self.fndesc.unique_name)
 
     def lower_getitem(self, resty: Any, expr: Any, value: Any, index: Any, signature: Any) -> Any:
         place = None if expr.op == "static_getitem" else self.cell(value.name, self.computed(index.name))
@@ -207,6 +225,12 @@ class Lowering(Lower):
             self.builder.store(value, self.varmap[name])
         else:
             super().storevar(value, name, argidx)
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        """Without asking LLVM how large the variable is, which it answers by compiling a module."""
+        if self.context.enable_debuginfo:
+            return super().alloca_lltype(name, lltype, datamodel)
+        return cgutils.alloca_once(self.builder, lltype, name=name)
 
     def delvar(self, name: str) -> None:
         if not (isinstance(self.typeof(name), PLAIN) and (name in self.varmap or name in self._blk_local_varmap)):

@@ -10,7 +10,7 @@ from ..ir.core import Fn
 from ..lower.parallel import THREADS, is_parallel
 from ..lower.plan import Plan
 from ..lower.schedule import schedule
-from . import index, memory, vecmath
+from . import memory, vecmath
 from .load import Loaded, Text, load
 from .plain import plain
 from .python import emit
@@ -26,7 +26,6 @@ MODULES: dict[str, str] = {
     **dict.fromkeys(vecmath.TABLE, "jitgrad.emit.vecmath"),
     **dict.fromkeys(RUNTIME, "jitgrad.emit.runtime"),
     **dict.fromkeys(memory.__all__, "jitgrad.emit.memory"),
-    **dict.fromkeys(index.__all__, "jitgrad.emit.index"),
     **dict.fromkeys(("prange", THREADS), "numba"),
 }
 

@@ -65,7 +65,6 @@ def meanings() -> dict[str, Callable[..., Any]]:
         **{node.func.id: _row(op, [a.id for a in node.args]) for op, node in calls},  # type: ignore[attr-defined]
         **{name: getattr(np, name) for name in memory.__all__},
         "prange": range,
-        "falling": lambda i: i,
         THREADS: lambda: 1,
         **ROUTINES,
         **{name: getattr(f := getattr(runtime, name), "py_func", f) for name in AS_IT_IS},

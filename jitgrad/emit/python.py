@@ -18,7 +18,6 @@ from ..errors import InternalError
 from ..ir.core import INTS, Atom, Lit, Size, Type, Var, Where
 from ..ir.dims import DimLike, combine, form, symbols
 from ..ir.show import Names, identifier
-from ..lower.falling import falls
 from ..lower.merge import destinations
 from ..lower.plan import (
     Alloc,
@@ -288,9 +287,6 @@ class _Printer:
         word = "prange" if s.parallel else "range"
         self.used.add(word)
         self.put(pad, f"for {name} in {word}({text}):{f'  # {s.note}' if s.note else ''}")
-        if falls(s) and "falling" in self.modules:
-            self.used.add("falling")
-            self.put(pad + 1, f"{name} = falling({name})")
         self.block(s.body, pad + 1)
         self.free.append(name)
 
