@@ -12,11 +12,13 @@ import time
 import uuid
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 import jitgrad as jg
-from jitgrad.errors import AliasError, ConcretizationError, Unsupported
+from jitgrad.errors import AliasError, ConcretizationError, EscapedError, Unsupported
+from jitgrad.front.places import Snapshot
 from jitgrad.front.trace import trace_call
 
 X = np.linspace(0.5, 2.0, 9)
@@ -179,3 +181,38 @@ def test_arrays_in_a_cache_are_not_written(table: Any, n: int) -> None:
 
     with pytest.raises(AliasError, match="an array from outside of the function"):
         jg.grad(f)(X)
+
+
+# ---- what Numba compiled is the function that was compiled: its registries are no state of the user's
+
+
+@numba.njit
+def doubled(x):
+    return 2.0 * x
+
+
+@pytest.mark.parametrize("where", ["global", "closure"])
+def test_what_numba_keeps_is_not_looked_into(where: str, monkeypatch: Any) -> None:
+    seen: list[str] = []
+    changed = Snapshot.changed
+    monkeypatch.setattr(Snapshot, "changed", lambda s: seen.extend(h.name for h in s.held) or changed(s))
+    g, counts = doubled, {"calls": 0.0}
+
+    def from_closure(x):
+        for k in range(len(x)):
+            counts["calls"] += g(x[k])
+        return counts["calls"]
+
+    def from_global(x):
+        s = 0.0
+        for k in range(len(x)):
+            s += doubled(x[k])
+        return s
+
+    if where == "global":
+        np.testing.assert_allclose(jg.grad(from_global)(X), np.full(9, 2.0))
+    else:
+        with pytest.raises(EscapedError, match="`counts`"):  # what hangs on a closure is looked at as ever
+            jg.grad(from_closure)(X)
+        assert "counts" in seen
+    assert not any("typingctx" in name for name in seen), seen

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, MethodType, Modul
 from typing import Any
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from ..errors import EscapedError, Unsupported, raise_at
 from .captured import adopt as capture
@@ -43,6 +44,7 @@ READ: dict[str, Callable[[Any, Any], Any]] = {
 
 VALUES = (bool, int, float, complex, str, bytes, np.generic, tuple, frozenset, range, slice, np.dtype)
 CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type)
+FIXED = (*VALUES, *CODE, type(None), Dispatcher)  # without attributes that a function may change: Numba's are its own affair
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,7 @@ class Guards:
         self.record(Guard(kind, holder, key, value))
         if isinstance(value, (list, dict, set)) or (isinstance(value, tuple) and value):
             return self.container(value, name, depth)
-        if not isinstance(value, (*VALUES, *CODE)) and value is not None:
+        if not isinstance(value, FIXED):
             self.mark(value, name)
         return value
 
@@ -118,7 +120,7 @@ class Guards:
             return Array(capture(x))
         if isinstance(x, (list, dict, set, tuple)):
             return self.container(x, name, 0)
-        if not isinstance(x, (*VALUES, *CODE, StandIn)) and x is not None:
+        if not isinstance(x, (*FIXED, StandIn)):
             self.mark(x, name)
         return x
 

@@ -16,6 +16,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, GeneratorType, Me
 from typing import Any, NoReturn
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from ..errors import ConcretizationError, UnstableError, message, raise_at
 from .context import current, line
@@ -268,6 +269,8 @@ class Snapshot:
                 self._cell(cell, n, depth - 1)
         elif isinstance(x, MethodType):
             self._every([(name, x.__self__), (name, x.__func__)], depth)
+        elif isinstance(x, Dispatcher):  # compiled by Numba, whose registries hang on it: the function is meant
+            self._every([(name, x.py_func)], depth)
         elif isinstance(x, functools.partial):
             self._every([(name, x.func), *[(name, a) for a in (*x.args, *x.keywords.values())]], depth)
         elif not isinstance(x, BuiltinFunctionType):
