@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from .nodes import children, walk
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -18,19 +20,17 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 def own(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The nodes of one scope in source order: not those of functions and classes in it, but those of comprehensions."""
-    for node in nodes:
-        yield node
-        yield from own(_outside(node))
+    return walk(nodes, _outside)
 
 
-def _outside(node: ast.AST) -> Iterable[ast.AST]:
+def _outside(node: ast.AST) -> Sequence[ast.AST]:
     """The children of a node that are evaluated in the scope in which the node stands."""
     if isinstance(node, FUNCTIONS):
         defaults = [d for d in (*node.args.defaults, *node.args.kw_defaults) if d is not None]
         return (*getattr(node, "decorator_list", ()), *defaults)
     if isinstance(node, ast.ClassDef):
         return (*node.decorator_list, *node.bases, *node.keywords)
-    return ast.iter_child_nodes(node)
+    return children(node)
 
 
 # The names that a node binds by itself. `match` patterns included; parameters are not here (see `parameters`).
@@ -56,7 +56,8 @@ def bound(nodes: Iterable[ast.AST]) -> list[str]:
         if isinstance(node, COMPREHENSIONS):  # its targets are its own, but `:=` binds in the scope around it
             found.update((w.target.id, None) for w in own([node]) if isinstance(w, ast.NamedExpr))
             return
-        found.update(dict.fromkeys(_BINDS.get(type(node), lambda n: ())(node)))
+        if type(node) in _BINDS:
+            found.update(dict.fromkeys(_BINDS[type(node)](node)))
         for child in _outside(node):
             visit(child)
 
@@ -68,12 +69,11 @@ def bound(nodes: Iterable[ast.AST]) -> list[str]:
 def loads(nodes: Iterable[ast.AST]) -> Counter[str]:
     """How often each name is read (or needed bound: `+=`, `del`), nested scopes included."""
     count: Counter[str] = Counter()
-    for node in nodes:
-        for x in ast.walk(node):
-            if isinstance(x, ast.Name) and not isinstance(x.ctx, ast.Store):
-                count[x.id] += 1
-            elif isinstance(x, ast.AugAssign) and isinstance(x.target, ast.Name):
-                count[x.target.id] += 1
+    for x in walk(nodes):
+        if isinstance(x, ast.Name) and not isinstance(x.ctx, ast.Store):
+            count[x.id] += 1
+        elif isinstance(x, ast.AugAssign) and isinstance(x.target, ast.Name):
+            count[x.target.id] += 1
     return count
 
 
@@ -83,9 +83,9 @@ def parameters(args: ast.arguments) -> list[str]:
     return [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, *stars)]
 
 
-def declared(body: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonlocal]) -> list[str]:
-    """The names that `global` or `nonlocal` statements of this scope list."""
-    return list(dict.fromkeys(n for x in own(body) if isinstance(x, kind) for n in x.names))
+def declared(nodes: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonlocal]) -> list[str]:
+    """The names that the `global` or `nonlocal` statements among these nodes list."""
+    return list(dict.fromkeys(n for x in nodes if isinstance(x, kind) for n in x.names))
 
 
 def statements(function: FunctionNode) -> list[ast.stmt]:
@@ -108,18 +108,19 @@ class Scope:
     @staticmethod
     def of(function: FunctionNode) -> Scope:
         body, params = statements(function), parameters(function.args)
-        outer, world = declared(body, ast.Nonlocal), declared(body, ast.Global)
+        nodes = list(own(body))
+        outer, world = declared(nodes, ast.Nonlocal), declared(nodes, ast.Global)
         local = {*params, *bound(body)} - {*outer, *world}
-        return Scope(tuple(params), frozenset(local), frozenset(world), frozenset(outer), _rebound_inside(function))
+        return Scope(tuple(params), frozenset(local), frozenset(world), frozenset(outer), _rebound_inside(nodes))
 
 
-def _rebound_inside(function: FunctionNode) -> tuple[str, ...]:
-    """The names that functions nested in this one rebind in it, or in a function around it."""
+def _rebound_inside(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    """The names that functions nested in a scope of these nodes rebind in it, or in a function around it."""
     names: dict[str, None] = {}
-    for node in own(statements(function)):
+    for node in nodes:
         if isinstance(node, FUNCTIONS):
             inner = Scope.of(node)
             names.update(dict.fromkeys(n for n in (*inner.nonlocals, *inner.shared) if n not in inner.locals))
         elif isinstance(node, ast.ClassDef):
-            names.update(dict.fromkeys(n for x in ast.walk(node) if isinstance(x, ast.Nonlocal) for n in x.names))
+            names.update(dict.fromkeys(n for x in walk([node]) if isinstance(x, ast.Nonlocal) for n in x.names))
     return tuple(sorted(names))

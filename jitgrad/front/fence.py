@@ -7,12 +7,13 @@ inside a function are left as they are and are not looked into.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import SyntaxRefused, Where, raise_at
 from .bindings import FunctionNode, bound, declared, own, parameters, statements
 from .jumps import leaving
+from .nodes import children, walk
 from .source import Source
 
 # fmt: off
@@ -86,7 +87,7 @@ WANTED = "plain Python functions: see the list in jitgrad/front/fence.py"
 
 
 def _refusals(function: FunctionNode) -> Iterator[Refusal]:
-    yield from _unknown([function])
+    yield from _unknown(function)
     for node in _functions(function):
         yield from _in_function(node)
 
@@ -98,9 +99,9 @@ def _functions(function: FunctionNode) -> Iterator[FunctionNode]:
             yield from _functions(node)
 
 
-def _unknown(nodes: Iterable[ast.AST]) -> Iterator[Refusal]:
+def _unknown(function: FunctionNode) -> Iterator[Refusal]:
     """Nodes that are not in the table of supported ones. Operators and contexts carry no position and need no row."""
-    for node in nodes:
+    for node in walk([function], lambda x: () if isinstance(x, ast.ClassDef) else children(x)):
         kind = type(node).__name__
         if kind in REFUSED:
             yield Refusal(node, *REFUSED[kind])
@@ -108,8 +109,6 @@ def _unknown(nodes: Iterable[ast.AST]) -> Iterator[Refusal]:
             yield Refusal(node, f"{kind}, syntax that jitgrad does not know", "write it in older Python")
         if isinstance(node, ast.comprehension) and node.is_async:
             yield Refusal(node.target, "an asynchronous comprehension", "make it a plain `for`")
-        if not isinstance(node, ast.ClassDef):
-            yield from _unknown(ast.iter_child_nodes(node))
 
 
 _PARTS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
@@ -119,8 +118,9 @@ def _in_function(function: FunctionNode) -> Iterator[Refusal]:
     """What is refused for its surroundings rather than for its kind."""
     body = statements(function)
     nodes = list(own(body))
-    written = set(bound(body)).intersection(declared(body, ast.Global))
-    reserved = [name for name in (*parameters(function.args), *bound(body)) if name.startswith("_jg")]
+    names = bound(body)
+    written = set(names).intersection(declared(nodes, ast.Global))
+    reserved = [name for name in (*parameters(function.args), *names) if name.startswith("_jg")]
     if reserved:
         yield Refusal(function, f"a variable named `{reserved[0]}`", "rename it: names in `_jg` are jitgrad's own")
     for node in nodes:

@@ -18,7 +18,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .bindings import own
-from .nodes import assign, name, put
+from .nodes import assign, children, name, put
 
 # Names that begin so are not the user's. VALUE holds what the function returns; all other variables are flags.
 HIDDEN = "_jg_"
@@ -53,7 +53,7 @@ def leaving(body: Iterable[ast.AST]) -> list[str]:
                 visit(node.orelse, in_loop)
             elif isinstance(node, (ast.stmt, ast.ExceptHandler)):
                 if not isinstance(node, SCOPES):
-                    visit(ast.iter_child_nodes(node), in_loop)
+                    visit(children(node), in_loop)
 
     visit(body, False)
     return list(found)

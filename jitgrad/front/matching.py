@@ -12,12 +12,11 @@ expression of its own goes through `_jg.pattern`: see `patterns.py`.
 from __future__ import annotations
 
 import ast
-import copy
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 from .assemble import RUNTIME
-from .nodes import name, put
+from .nodes import copied, name, put
 
 Path = Callable[[], ast.expr]  # a fresh expression of what a pattern is compared with
 Found = tuple[ast.expr | None, list[tuple[str, Path]]]  # the test, the names
@@ -81,7 +80,7 @@ def asked(kind: str, x: Path, *details: ast.expr) -> ast.Call:
 
 
 def item(x: Path, key: ast.expr) -> Path:
-    return lambda: ast.Subscript(x(), copy.deepcopy(key), ast.Load())
+    return lambda: ast.Subscript(x(), copied(key), ast.Load())
 
 
 def parts(test: ast.expr, pairs: Iterable[tuple[ast.pattern, Path]]) -> Found:
@@ -111,7 +110,7 @@ def _or(p: ast.MatchOr, x: Path) -> Found:
 
     def chosen(n: str) -> Path:
         def path() -> ast.expr:
-            *others, last = [(copy.deepcopy(t), dict(names)[n]()) for t, names in found]
+            *others, last = [(t and copied(t), dict(names)[n]()) for t, names in found]
             out = last[1]
             for t, value in reversed(others):
                 out = ast.IfExp(t, value, out) if t is not None else value
@@ -135,14 +134,14 @@ def _sequence(p: ast.MatchSequence, x: Path) -> Found:
     end = ast.UnaryOp(ast.USub(), ast.Constant(count - 1 - star)) if star < count - 1 else None
     rest = lambda: ast.Subscript(
         ast.List([ast.Starred(x(), ast.Load())], ast.Load()),
-        ast.Slice(ast.Constant(star), copy.deepcopy(end)),
+        ast.Slice(ast.Constant(star), end and copied(end)),
         ast.Load(),
     )
     return found[0], [*found[1], (p.patterns[star].name, rest)]  # type: ignore[attr-defined]
 
 
 def _mapping(p: ast.MatchMapping, x: Path) -> Found:
-    keys = lambda: copy.deepcopy(p.keys)
+    keys = lambda: [copied(k) for k in p.keys]
     test, names = parts(asked("mapping", x, *keys()), [(q, item(x, k)) for k, q in zip(p.keys, p.patterns, strict=True)])
     return test, names if p.rest is None else [*names, (p.rest, lambda: asked("rest", x, *keys()))]
 
@@ -150,7 +149,7 @@ def _mapping(p: ast.MatchMapping, x: Path) -> Found:
 def _class(p: ast.MatchClass, x: Path) -> Found:
     count = ast.Constant(len(p.patterns))
     test = asked("class", x, p.cls, count, *map(ast.Constant, p.kwd_attrs))
-    place = lambda k: lambda: asked("position", x, copy.deepcopy(p.cls), ast.Constant(k))
+    place = lambda k: lambda: asked("position", x, copied(p.cls), ast.Constant(k))
     attribute = lambda a: lambda: ast.Attribute(x(), a, ast.Load())
     positional = [(q, place(k)) for k, q in enumerate(p.patterns)]
     named = [(q, attribute(a)) for a, q in zip(p.kwd_attrs, p.kwd_patterns, strict=True)]

@@ -1,24 +1,66 @@
-"""Making AST nodes, and giving them a place in the user's source."""
+"""Walking AST nodes, making them, and giving them a place in the user's source."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 Node = TypeVar("Node", bound=ast.AST)
 
 
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly within, in source order."""
+    out: list[ast.AST] = []
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, ast.AST):
+            out.append(value)
+        elif isinstance(value, list):
+            out += [x for x in value if isinstance(x, ast.AST)]
+    return out
+
+
+def walk(nodes: Iterable[ast.AST], within: Callable[[ast.AST], Sequence[ast.AST]] = children) -> Iterator[ast.AST]:
+    """The nodes and all that is within, in source order."""
+    todo = list(nodes)[::-1]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += within(node)[::-1]
+
+
+def copied(node: Node) -> Node:
+    """The node and all nodes within, made anew; but what has no parts (`Load`, `Add`) is shared, as the parser does."""
+    if not (node._fields or node._attributes):
+        return node
+    new = node.__new__(type(node))
+    for name, x in vars(node).items():
+        setattr(new, name, [_copied(y) for y in x] if isinstance(x, list) else _copied(x))
+    return new
+
+
+def _copied(x: Any) -> Any:
+    return copied(x) if isinstance(x, ast.AST) else x
+
+
 def put(new: Node, old: ast.AST) -> Node:
     """Give those nodes of `new` that have no place yet the place of `old`: on its first line only.
 
-    One line, since CPython gives a method call that is spread over lines the last line of its `.name`.
+    One line, since CPython gives a method call that is spread over lines the last line of its `.name`. What has a place
+    has places within.
     """
     place = {"lineno": old.lineno, "col_offset": old.col_offset, "end_lineno": old.lineno}  # type: ignore[attr-defined]
     place["end_col_offset"] = old.end_col_offset if old.end_lineno == old.lineno else old.col_offset + 1  # type: ignore[attr-defined]
-    for node in ast.walk(new):
-        if "lineno" in node._attributes and getattr(node, "lineno", None) is None:
-            for attribute, value in place.items():
-                setattr(node, attribute, value)
+    todo: list[ast.AST] = [new]
+    while todo:
+        node = todo.pop()
+        if "lineno" in node._attributes:
+            if getattr(node, "lineno", None) is None:
+                vars(node).update(place)
+            elif node is not new:
+                continue
+        todo += children(node)
     return new
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import itertools
 import weakref
 from collections.abc import Iterable, Sequence
@@ -33,7 +32,7 @@ from .assemble import RUNTIME, THUNK, compile_function, rename, twin
 from .bindings import FUNCTIONS, FunctionNode, Scope, bound, loads, own, parameters, statements
 from .jumps import HIDDEN, VALUE, Flow
 from .matching import without_match
-from .nodes import arguments, constant, copy_place, function, name, put
+from .nodes import arguments, constant, copied, copy_place, function, name, put
 from .protocol import Names, Pattern, Runtime
 from .source import Source, find
 
@@ -79,7 +78,7 @@ def _not_builtins(f: FunctionType) -> frozenset[str]:
 
 
 def _rewrite(source: Source, not_builtins: frozenset[str]) -> ast.FunctionDef:
-    node = copy.deepcopy(source.node)
+    node = copied(source.node)
     if not isinstance(node, ast.FunctionDef):  # a lambda: the fence refuses async functions
         node = copy_place(function("_jg_lambda", node.args, statements(node)), node)
     return Rewriter(without_match(node), source.private, not_builtins, itertools.count(1)).function()
@@ -205,7 +204,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Try(self, s: ast.Try) -> ast.stmt:
         catching = [h for h in s.handlers if not (isinstance(h.body[0], ast.Raise) and h.body[0].exc is None)]
-        kinds = [put(name("BaseException"), h) if h.type is None else copy.deepcopy(h.type) for h in catching]
+        kinds = [put(name("BaseException"), h) if h.type is None else copied(h.type) for h in catching]
         self.generic_visit(s)
         if kinds and not self.generator:  # (what a generator raises under a condition is not recorded)
             each = [ast.Starred(self.visit(k), ast.Load()) if isinstance(k, ast.Tuple) else self.visit(k) for k in kinds]

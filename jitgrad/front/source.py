@@ -14,11 +14,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import NoSource, Where, raise_at
 from .assemble import compile_function, fingerprint
 from .bindings import FUNCTIONS, FunctionNode, bound, own
+from .nodes import children
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,22 @@ class Source:
     imports: tuple[str, ...]  # the names that its module imports at the top
 
 
-Index = dict[tuple[int, str], list[Source]]
+@dataclass(frozen=True, eq=False)
+class File:
+    """A file as it was parsed, from these lines. `imports`: the names that it imports at the top."""
 
-_files: dict[str, tuple[list[str], Index]] = {}
+    lines: list[str]
+    tree: ast.Module
+    imports: tuple[str, ...]
+
+
+_files: dict[str, File] = {}
 
 
 def find(f: FunctionType) -> Source:
     """The source of a function; raises NoSource."""
     code = f.__code__
-    candidates = _index(code, f).get((code.co_firstlineno, code.co_name), [])
+    candidates = list(_candidates(_file(code, f), code))
     for source in candidates:
         if fingerprint(_compiled(source, code)) == fingerprint(code):
             return source
@@ -71,26 +79,23 @@ def _no_source(code: CodeType, got: str, repair: str) -> NoReturn:
     )
 
 
-def _index(code: CodeType, f: FunctionType) -> Index:
+def _file(code: CodeType, f: FunctionType) -> File:
     filename = code.co_filename
     linecache.checkcache(filename)
     lines = linecache.getlines(filename, f.__globals__) or _of_command(filename)
     if not lines:
         _no_source(code, f"no text for the file {filename!r}", ELSEWHERE)
     known = _files.get(filename)
-    if known is None or known[0] != lines:
+    if known is None or known.lines != lines:
         try:
             # A notebook cell may `await` at its top.
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            tree = compile("".join(lines), filename, "exec", flags=flags, dont_inherit=True)
+            tree: Any = compile("".join(lines), filename, "exec", flags=flags, dont_inherit=True)
         except SyntaxError as e:
             _no_source(code, f"text that is not Python: {e.msg}, line {e.lineno}", _EDITED)
-        index: Index = {}
-        imports = tuple(bound(x for x in own(tree.body) if isinstance(x, (ast.Import, ast.ImportFrom))))
-        for source in _functions(tree, filename, imports):
-            index.setdefault((_first_line(source.node), source.name), []).append(source)
-        known = _files[filename] = (lines, index)
-    return known[1]
+        imports = bound(x for x in own(tree.body) if isinstance(x, (ast.Import, ast.ImportFrom)))
+        known = _files[filename] = File(lines, tree, tuple(imports))
+    return known
 
 
 def _of_command(filename: str) -> list[str]:
@@ -99,20 +104,28 @@ def _of_command(filename: str) -> list[str]:
     return after[0].splitlines(True) if filename == "<string>" and after else []
 
 
-def _functions(tree: ast.AST, filename: str, imports: tuple[str, ...]) -> Iterator[Source]:
-    """All functions in a tree, each with the class around it that its private names belong to."""
-    todo: list[tuple[ast.AST, str | None]] = [(tree, None)]
+def _candidates(file: File, code: CodeType) -> Iterator[Source]:
+    """The functions of a name that begin on a line, each with the class around it that its private names belong to."""
+    line = code.co_firstlineno
+    todo: list[tuple[ast.AST, str | None]] = [(file.tree, None)]
     while todo:
         node, private = todo.pop()
         if isinstance(node, ast.ClassDef):
             private = node.name if node.name.strip("_") else None
-        if isinstance(node, FUNCTIONS):
-            yield Source(node, filename, private, getattr(node, "name", "<lambda>"), imports)
-        todo += [(child, private) for child in ast.iter_child_nodes(node)]
+        if isinstance(node, FUNCTIONS) and _first_line(node) == line:
+            name = getattr(node, "name", "<lambda>")
+            if name == code.co_name:
+                yield Source(node, code.co_filename, private, name, file.imports)
+        todo += [(child, private) for child in children(node) if _first_line(child) <= line <= _last_line(child, line)]
 
 
-def _first_line(node: FunctionNode) -> int:
-    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+def _first_line(node: Any) -> int:
+    """Parts without a place (arguments, say) begin before all others."""
+    return min([getattr(node, "lineno", 0), *[d.lineno for d in getattr(node, "decorator_list", ())]])
+
+
+def _last_line(node: Any, unknown: int) -> int:
+    return getattr(node, "end_lineno", None) or unknown
 
 
 def _compiled(source: Source, code: CodeType) -> CodeType:
