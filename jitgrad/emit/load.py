@@ -333,7 +333,8 @@ class _Shelf(_Cache):
         if data.lifted or data.library.has_dynamic_globals:
             log.debug("%s refers to addresses of this process: not kept", self.binary)
             return
-        cache.keep(self.binary, dumps(data._reduce()))
+        # Numba would write down the types of all names, line by line of the text: nobody asks for them.
+        cache.keep(self.binary, dumps(data._replace(type_annotation="")._reduce()))
 
     def enable(self) -> None:
         """There is nothing to switch."""
