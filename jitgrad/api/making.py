@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PORTION = 10_000  # new objects between two collections of young garbage
-NEVER = 1 << 30  # so many of those, and their like, before a full round
+PORTIONS = 100  # so many of those before what they left is looked at again
+NEVER = 1 << 30  # so many of these before a full round
 
 _lock = threading.RLock()
 
@@ -29,7 +30,7 @@ def making() -> Iterator[None]:
     with _lock:
         before = gc.get_threshold()
         if before[0]:  # 0: the collector does not run by itself, and shall not
-            gc.set_threshold(max(before[0], PORTION), before[1], NEVER)
+            gc.set_threshold(max(before[0], PORTION), max(before[1], PORTIONS), NEVER)
         try:
             yield
         finally:
