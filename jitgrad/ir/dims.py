@@ -11,7 +11,7 @@ Arithmetic folds, so that equal sizes have equal forms: `n - n + 3` is the int 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -37,6 +37,10 @@ class Opaque:
     op: str
     args: tuple[DimLike, ...]
 
+    @property
+    def symbols(self) -> tuple[Any, ...]:
+        return tuple(x for a in self.args for x in symbols(a))
+
     def __repr__(self) -> str:
         if self.op in INFIX:
             return INFIX[self.op].join(f"({a})" if isinstance(a, Dim) and not a.atomic else str(a) for a in self.args)
@@ -44,13 +48,14 @@ class Opaque:
 
 
 class Dim:
-    """An affine form with at least one symbol. Immutable; equal forms are equal."""
+    """An affine form with at least one symbol. Immutable; equal forms are equal. `symbols`: also those within opaque terms."""
 
-    __slots__ = ("_key", "c", "terms")
+    __slots__ = ("_key", "c", "symbols", "terms")
 
     def __init__(self, terms: Mapping[Hashable, int], c: int = 0) -> None:
         self.terms = dict(terms)
         self.c = c
+        self.symbols = tuple(x for s in self.terms for x in (s.symbols if isinstance(s, Opaque) else (s,)))
         self._key = (frozenset(self.terms.items()), c)
 
     def __hash__(self) -> int:
@@ -207,14 +212,9 @@ def trips(lo: DimLike, hi: DimLike, step: int) -> DimLike:
     return largest(0, count if step == 1 else opaque("floordiv", count + (step - 1), step))
 
 
-def symbols(d: DimLike) -> Iterator[Any]:
+def symbols(d: DimLike) -> tuple[Any, ...]:
     """The size symbols and variables of a dim, also those within opaque terms."""
-    for s in d.terms if isinstance(d, Dim) else ():
-        if isinstance(s, Opaque):
-            for a in s.args:
-                yield from symbols(a)
-        else:
-            yield s
+    return d.symbols if isinstance(d, Dim) else ()
 
 
 def substitute(d: DimLike, swap: Callable[[Any], DimLike | None]) -> DimLike:

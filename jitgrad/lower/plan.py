@@ -30,7 +30,7 @@ parallel loop writes, no other iteration touches (`races.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.core import Atom, Op, Type, Var, Where
@@ -197,14 +197,13 @@ class Plan:
     results: tuple[Atom | Window, ...]
 
 
-BLOCKS = ("body", "test", "then", "other")
+BLOCKS: dict[type, tuple[str, ...]] = {For: ("body",), While: ("test", "body"), If: ("then", "other")}
 
 
 def blocks(s: Stmt) -> Iterator[tuple[str, Block]]:
     """The blocks of a statement, with their names."""
-    for f in fields(s):
-        if f.name in BLOCKS:
-            yield f.name, getattr(s, f.name)
+    for name in BLOCKS.get(type(s), ()):
+        yield name, getattr(s, name)
 
 
 def map_blocks(s: Stmt, f: Callable[[Block], Block]) -> Stmt:
@@ -217,5 +216,5 @@ def everywhere(block: Block) -> Iterator[Stmt]:
     """Every statement, nested ones too, in the order of the text."""
     for s in block:
         yield s
-        for _, inner in blocks(s):
-            yield from everywhere(inner)
+        for name in BLOCKS.get(type(s), ()):
+            yield from everywhere(getattr(s, name))

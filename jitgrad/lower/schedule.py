@@ -7,6 +7,7 @@ An attempt that finds a dear value computed in two loops, or over and over in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import InternalError
@@ -33,11 +34,11 @@ MAX_ATTEMPTS = 200
 
 
 def schedule(fn: Fn) -> Plan:
-    facts = survey(fn)
+    facts, sizes = survey(fn), size_symbols(fn)
     for _ in range(MAX_ATTEMPTS):
         attempt = Attempt(replace(facts, alias=dict(facts.alias)), {**RULES, **CONSTRUCTS})
         try:
-            plan = _attempt(fn, attempt)
+            plan = _attempt(fn, attempt, sizes)
         except Again:
             continue
         if not dear_twice(attempt):
@@ -51,7 +52,7 @@ def _passed(plan: Plan) -> Plan:
     return plan
 
 
-def _attempt(fn: Fn, attempt: Attempt) -> Plan:
+def _attempt(fn: Fn, attempt: Attempt, sizes: Sequence[Sym]) -> Plan:
     facts = attempt.facts
     params: list[Var | Buffer] = []
     for p in fn.params:
@@ -64,7 +65,7 @@ def _attempt(fn: Fn, attempt: Attempt) -> Plan:
     ends = [End(r, Place(facts.type(r.type), r.hint)) if r.type.shape else End(r) for r in fn.results]
     writer, scalars = Block(attempt, fn, ends).run()
     results = [s if e.place is None else writer.standing(e.place) for e, s in zip(ends, scalars, strict=True)]
-    return Plan(fn.name, tuple(params), bind_sizes(fn, params), tuple(writer.levels[0]), tuple(results))
+    return Plan(fn.name, tuple(params), bind_sizes(fn, params, sizes), tuple(writer.levels[0]), tuple(results))
 
 
 def dear_twice(attempt: Attempt) -> bool:
@@ -107,8 +108,8 @@ def _users(facts: Facts) -> dict[Var, set[Var]]:
     return out
 
 
-def bind_sizes(fn: Fn, params: list[Var | Buffer]) -> tuple[Bind, ...]:
-    """How each size is found: an integer parameter, a dimension `n`, then one of the form k*n + ... with one unknown."""
+def bind_sizes(fn: Fn, params: list[Var | Buffer], used: Sequence[Sym]) -> tuple[Bind, ...]:
+    """How each size in use is found: an integer parameter, a dimension `n`, then one of the form k*n + ... with one unknown."""
     out: dict[Sym, Bind] = {}
     dims: list[tuple[DimLike, Buffer, int]] = []
     for p, b in zip(fn.params, params, strict=True):
@@ -125,10 +126,9 @@ def bind_sizes(fn: Fn, params: list[Var | Buffer]) -> tuple[Bind, ...]:
                 out[hit.size] = hit
                 found = True
                 break
-    missing = [s for s in size_symbols(fn) if s not in out]
+    missing = [s for s in used if s not in out]
     if missing:
         raise InternalError(f"`{fn.name}`: no parameter tells the sizes {missing}")
-    used = set(size_symbols(fn))
     return tuple(b for s, b in out.items() if s in used)
 
 
