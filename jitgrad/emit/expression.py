@@ -121,12 +121,38 @@ def call(name: str, *args: ast.expr) -> ast.expr:
     return ast.Call(parsed(name), list(args), [])
 
 
+def _parts(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly within, in no order."""
+    out: list[ast.AST] = []
+    for x in vars(node).values():
+        if isinstance(x, ast.AST):
+            out.append(x)
+        elif isinstance(x, list):
+            out += [y for y in x if isinstance(y, ast.AST)]
+    return out
+
+
+def same(a: ast.AST, b: ast.AST) -> bool:
+    """Are they one text?"""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, ast.Constant):
+        return repr(a.value) == repr(b.value)  # type: ignore[attr-defined]
+    return all(_same(getattr(a, f, None), getattr(b, f, None)) for f in a._fields if f != "ctx")
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return same(a, b) if isinstance(a, ast.AST) and isinstance(b, ast.AST) else a == b
+
+
 def names_in(node: ast.AST) -> frozenset[str]:
     """The names that an expression mentions. What is found is kept on the node: expressions are built of others."""
     found: frozenset[str] | None = getattr(node, "names", None)
     if found is None:
         own = [node.id] if isinstance(node, ast.Name) else []
-        found = frozenset(own).union(*map(names_in, ast.iter_child_nodes(node)))
+        found = frozenset(own).union(*map(names_in, _parts(node)))
         node.names = found  # type: ignore[attr-defined]
     return found
 
@@ -138,6 +164,6 @@ def weight(node: ast.AST) -> int:
     """How much there is to read: operations and calls."""
     found: int | None = getattr(node, "weight", None)
     if found is None:
-        found = isinstance(node, COUNTED) + sum(map(weight, ast.iter_child_nodes(node)))
+        found = isinstance(node, COUNTED) + sum(map(weight, _parts(node)))
         node.weight = found  # type: ignore[attr-defined]
     return found

@@ -43,7 +43,7 @@ from ..lower.plan import (
 )  # fmt: skip
 from ..lower.pull import scalars_of
 from ..lower.tidy import reads
-from .expression import NUMPY, Literals, call, expression, filled, names_in, number, parsed, weight
+from .expression import NUMPY, Literals, call, expression, filled, names_in, number, parsed, same, weight
 from .load import Text
 from .raised import exception, sites
 from .routines import ROUTINES, as_it_is
@@ -127,7 +127,7 @@ class _Printer:
     def put(self, pad: int, text: str | ast.AST, where: Where | None = None) -> None:
         if isinstance(text, ast.AST):
             self.used |= names_in(text)
-            text = ast.unparse(ast.fix_missing_locations(text))
+            text = ast.unparse(text)
         here = where and (where.filename, where.lineno)
         if where and here != self.line:
             self.line = (where.filename, where.lineno)
@@ -410,10 +410,6 @@ def changed(target: Any, value: ast.expr) -> ast.stmt:
         if same(value.right, target) and isinstance(value.op, (ast.Add, ast.Mult)):
             return ast.AugAssign(target, value.op, value.left)
     return ast.Assign([target], value, lineno=0)
-
-
-def same(a: ast.expr, b: ast.expr) -> bool:
-    return type(a) is type(b) and ast.unparse(a) == ast.unparse(b)
 
 
 __all__ = ["Stmt", "emit", "signature"]
