@@ -39,7 +39,7 @@ class Opaque:
 
     @property
     def symbols(self) -> tuple[Any, ...]:
-        return tuple(x for a in self.args for x in symbols(a))
+        return tuple([x for a in self.args for x in symbols(a)])
 
     def __repr__(self) -> str:
         if self.op in INFIX:
@@ -48,21 +48,30 @@ class Opaque:
 
 
 class Dim:
-    """An affine form with at least one symbol. Immutable; equal forms are equal. `symbols`: also those within opaque terms."""
+    """An affine form with at least one symbol. Immutable; equal forms are equal."""
 
-    __slots__ = ("_key", "c", "symbols", "terms")
+    __slots__ = ("_key", "_symbols", "c", "terms")
 
     def __init__(self, terms: Mapping[Hashable, int], c: int = 0) -> None:
         self.terms = dict(terms)
         self.c = c
-        self.symbols = tuple(x for s in self.terms for x in (s.symbols if isinstance(s, Opaque) else (s,)))
-        self._key = (frozenset(self.terms.items()), c)
+        self._key: Any = None
+        self._symbols: tuple[Any, ...] | None = None
+
+    @property
+    def symbols(self) -> tuple[Any, ...]:
+        """Those within opaque terms, too. Found once."""
+        if self._symbols is None:
+            self._symbols = tuple([x for s in self.terms for x in (s.symbols if isinstance(s, Opaque) else (s,))])
+        return self._symbols
 
     def __hash__(self) -> int:
+        if self._key is None:
+            self._key = (frozenset(self.terms.items()), self.c)
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dim) and self._key == other._key
+        return self is other or (isinstance(other, Dim) and self.c == other.c and self.terms == other.terms)
 
     @property
     def atomic(self) -> bool:

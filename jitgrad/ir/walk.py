@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from .build import Scope, Value
-from .core import Fn, Let, Var, atom_of, swap_type, type_vars, vars_of
+from .core import Atom, Fn, Let, Size, Var, atom_of, swap_type, type_vars, vars_of
 from .dims import Sym, symbols
 
 
@@ -105,24 +106,26 @@ def _same(a: Let, b: Let) -> bool:
 
 def size_symbols(fn: Fn) -> list[Sym]:
     """The size symbols of a program in the order of their first appearance."""
-    seen: dict[Sym, None] = {}
+    seen: dict[Any, None] = {}
 
-    def look(t: object) -> None:
-        for d in getattr(t, "shape", ()):
-            seen.update((s, None) for s in symbols(d) if isinstance(s, Sym))
+    def look(atoms: Iterable[Atom]) -> None:
+        for a in atoms:
+            for d in a.type.shape:
+                seen.update(dict.fromkeys(symbols(d)))
+            if isinstance(a, Size):
+                seen.update(dict.fromkeys(symbols(a.dim)))
 
     for p in fn.params:
-        look(p.type)
+        look([p])
         if p.size is not None:
             seen[p.size] = None
     for inner, let in everywhere(fn):
-        for a in (*let.args, *let.outs, *inner.params):
-            look(a.type)
-            seen.update((s, None) for s in symbols(getattr(a, "dim", 0)) if isinstance(s, Sym))
-    for r in fn.results:
-        look(r.type)
-        seen.update((s, None) for s in symbols(getattr(r, "dim", 0)) if isinstance(s, Sym))
-    return list(seen)
+        look(let.args)
+        look(let.outs)
+        if let is inner.lets[0]:
+            look(inner.params)
+    look(fn.results)
+    return [s for s in seen if isinstance(s, Sym)]
 
 
 def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> tuple[list[Fn], tuple[Value, ...]]:

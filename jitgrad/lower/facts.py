@@ -34,7 +34,9 @@ class Facts:
 
     def atom(self, a: Atom) -> Atom:
         """The atom, with constants of bodies replaced by what they stand for."""
-        while isinstance(a, Var) and a in self.alias:
+        while isinstance(a, Var):
+            if a not in self.alias:
+                return a
             a = self.alias[a]
         if isinstance(a, Size):
             d = self.dim(a.dim)

@@ -11,7 +11,7 @@ cells are one: (op, arguments) is looked up before a statement is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,12 +167,11 @@ class Cells:
         return fetches, leaves
 
 
-def scalars_of(a: Atom) -> Iterator[Var]:
+def scalars_of(a: Atom) -> Sequence[Var]:
     """The scalar variables that an atom reads."""
     if isinstance(a, Var):
-        yield a
-    elif isinstance(a, Size):
-        yield from (s for s in symbols(a.dim) if isinstance(s, Var))
+        return (a,)
+    return [s for s in symbols(a.dim) if isinstance(s, Var)] if isinstance(a, Size) else ()
 
 
 # ---- the rules

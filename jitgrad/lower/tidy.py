@@ -3,7 +3,7 @@ at a time goes (`tidy`); allocations go out of loops (`hoisted`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -56,26 +56,26 @@ def _zero(block: Block, zeroed: set[Buffer]) -> Block:
 # ---- what a statement reads
 
 
-def dim_vars(*dims: DimLike) -> Iterator[Var]:
-    return (s for d in dims for s in symbols(d) if isinstance(s, Var))
+def dim_vars(*dims: DimLike) -> Sequence[Var]:
+    return [s for d in dims for s in symbols(d) if isinstance(s, Var)]
 
 
-def window_vars(w: Any) -> Iterator[Var]:
+def window_vars(w: Any) -> Sequence[Var]:
     return dim_vars(*w.prefix, *w.shape, w.offset) if isinstance(w, Window) else scalars_of(w)
 
 
-READS: dict[type, Callable[[Any], Iterator[Var]]] = {
-    Scalar: lambda s: (v for a in s.args for v in scalars_of(a)),
+READS: dict[type, Callable[[Any], Sequence[Var]]] = {
+    Scalar: lambda s: [v for a in s.args for v in scalars_of(a)],
     Load: lambda s: dim_vars(*s.index),
-    Store: lambda s: iter([*dim_vars(*s.index), *scalars_of(s.value)]),
-    Set: lambda s: (v for a in s.values for v in scalars_of(a)),
+    Store: lambda s: [*dim_vars(*s.index), *scalars_of(s.value)],
+    Set: lambda s: [v for a in s.values for v in scalars_of(a)],
     Update: lambda s: scalars_of(s.value),
     Alloc: lambda s: dim_vars(*s.buffer.type.shape),
-    Reshape: lambda s: iter([*dim_vars(*s.buffer.type.shape), *window_vars(s.source)]),
+    Reshape: lambda s: [*dim_vars(*s.buffer.type.shape), *window_vars(s.source)],
     For: lambda s: dim_vars(s.lo, s.hi),
     While: lambda s: scalars_of(s.go),
     If: lambda s: scalars_of(s.predicate),
-    Call: lambda s: (v for w in (*s.ins, *s.outs) for v in window_vars(w)),
+    Call: lambda s: [v for w in (*s.ins, *s.outs) for v in window_vars(w)],
     Check: lambda s: scalars_of(s.predicate),
     Grow: lambda s: dim_vars(s.count),
 }
@@ -90,7 +90,7 @@ MAKES: dict[type, Callable[[Any], tuple[Var, ...]]] = {
 }
 
 
-def reads(s: Stmt) -> Iterator[Var]:
+def reads(s: Stmt) -> Sequence[Var]:
     """The scalars that a statement reads itself (not those within)."""
     return READS[type(s)](s)
 
