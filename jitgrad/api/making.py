@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PORTION = 10_000  # new objects between two collections of young garbage
-PORTIONS = 100  # so many of those before what they left is looked at again
-NEVER = 1 << 30  # so many of these before a full round
+NEVER = 1 << 30  # so many rounds over what those left before a full one
 
 _lock = threading.RLock()
 
@@ -30,7 +29,7 @@ def making() -> Iterator[None]:
     with _lock:
         before = gc.get_threshold()
         if before[0]:  # 0: the collector does not run by itself, and shall not
-            gc.set_threshold(max(before[0], PORTION), max(before[1], PORTIONS), NEVER)
+            gc.set_threshold(max(before[0], PORTION), before[1], NEVER)
         try:
             yield
         finally:
