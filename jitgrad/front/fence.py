@@ -100,18 +100,15 @@ def _functions(function: FunctionNode) -> Iterator[FunctionNode]:
 
 
 def _unknown(function: FunctionNode) -> Iterator[Refusal]:
-    """Nodes that are not in the table of supported ones. Operators and contexts carry no position and need no row."""
+    """Nodes that are not in the table of supported ones. Operators and contexts are none: they need no row."""
     for node in walk([function], lambda x: () if isinstance(x, ast.ClassDef) else children(x)):
         kind = type(node).__name__
         if kind in REFUSED:
             yield Refusal(node, *REFUSED[kind])
-        elif kind not in SUPPORTED and not isinstance(node, _PARTS):
+        elif kind not in SUPPORTED:
             yield Refusal(node, f"{kind}, syntax that jitgrad does not know", "write it in older Python")
         if isinstance(node, ast.comprehension) and node.is_async:
             yield Refusal(node.target, "an asynchronous comprehension", "make it a plain `for`")
-
-
-_PARTS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
 def _in_function(function: FunctionNode) -> Iterator[Refusal]:

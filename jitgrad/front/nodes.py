@@ -10,14 +10,15 @@ Node = TypeVar("Node", bound=ast.AST)
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes directly within, in source order."""
+    """The nodes directly within, in source order; not `Load`, `Add` and their like, which have neither parts nor a place."""
     out: list[ast.AST] = []
     for field in node._fields:
         value = getattr(node, field, None)
         if isinstance(value, ast.AST):
-            out.append(value)
+            if value._attributes or value._fields:
+                out.append(value)
         elif isinstance(value, list):
-            out += [x for x in value if isinstance(x, ast.AST)]
+            out += [x for x in value if isinstance(x, ast.AST) and (x._attributes or x._fields)]
     return out
 
 

@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 
 from ..errors import NoSource, Where, raise_at
 from .assemble import compile_function, fingerprint
-from .bindings import FUNCTIONS, FunctionNode, bound, own
-from .nodes import children
+from .bindings import FUNCTIONS, FunctionNode, bound
+from .nodes import children, walk
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def _file(code: CodeType, f: FunctionType) -> File:
             tree: Any = compile("".join(lines), filename, "exec", flags=flags, dont_inherit=True)
         except SyntaxError as e:
             _no_source(code, f"text that is not Python: {e.msg}, line {e.lineno}", _EDITED)
-        imports = bound(x for x in own(tree.body) if isinstance(x, (ast.Import, ast.ImportFrom)))
+        top = walk(tree.body, lambda x: [] if isinstance(x, (ast.expr, *FUNCTIONS, ast.ClassDef)) else children(x))
+        imports = bound(x for x in top if isinstance(x, (ast.Import, ast.ImportFrom)))
         known = _files[filename] = File(lines, tree, tuple(imports))
     return known
 
