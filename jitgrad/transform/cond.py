@@ -24,7 +24,7 @@ from .activity import active_results
 from .ad import PULL, PUSH, Back, Take, Tangent, push_fn, suggest, tangent_or_zero
 from .cut import INFINITE
 from .decisions import Decision, Kept, inside, note, reason
-from .joint import UNDO, Joint, Restore, make_joint, put_back, undoable
+from .joint import UNDO, Joint, Restore, alone, make_joint, put_back, undoable
 from .keep import cut_out, write_checks
 from .redo import small
 from .remember import Question, Split, cheapest, emitter, split
@@ -253,7 +253,7 @@ def undo_cond(let: Let, ins: Sequence[Value], at: Sequence[int]) -> tuple[Sequen
     """The branch that was taken puts back what it wrote into the arrays `at`."""
     sides = []
     for fn, values, _ in _sides(let, ins, ins):
-        nothing = make_joint(fn, [False] * len(fn.params), (), (), ())
+        nothing = alone(fn)
         roots = [root_of(nothing.fn, nothing.primal_results[k]) for k in at]
         joint = undoable(nothing, roots, at)
         if len(joint.restored) < len(at):

@@ -102,6 +102,11 @@ def make_joint(
     return Joint(fn, q[:n], q[n : n + a], q[n + a : n + b], q[n + b : e], r[:m], r[m:end], q[e:], pairs)
 
 
+def alone(body: Fn) -> Joint:
+    """That of a body of which nothing is differentiated: the body, which is tidy as all within a joint program is."""
+    return Joint(body, body.params, primal_results=body.results)
+
+
 def part(rows: Value, start: Value, like: Value) -> Value:
     """As many rows as `like` has, from `start` on."""
     return get(rows, start, size(like.shape[0]), spec="s" + ":" * (rows.rank - 1), steps=(1,), hint=like.atom.hint)

@@ -26,7 +26,7 @@ from .decisions import Kept, reason
 from .depend import Around
 from .final import Finals, assuming, known
 from .flags import BYTE, grouped, packed, unpacked
-from .joint import Joint, make_joint, put_back, undoable
+from .joint import Joint, alone, put_back, undoable
 from .remember import Question, Split, cheapest, dependents, emitter, split
 from .versions import chain_of
 
@@ -107,7 +107,7 @@ def undone(kind: Kind, view: Any, at: Sequence[int]) -> Keeper | None:
     c, p = view.count, kind.params
     if kind is LOOP and view.policy:
         return None  # the old cells of all iterations are what its policy is to spare
-    nothing = make_joint(view.body, [False] * len(view.body.params), (), (), ())
+    nothing = alone(view.body)
     joint = undoable(nothing, nothing.primal[p : p + c], range(c), partial(within, kind, view))
     wanted = [r for r in joint.restored if r.result in at]
     if len(wanted) < len(at):
