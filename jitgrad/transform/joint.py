@@ -153,37 +153,40 @@ def _undo_write(let: Let, ins: Sequence[Value], at: Sequence[int]) -> tuple[Sequ
 UNDO["put"] = UNDO["add_at"] = _undo_write
 
 
+def chains(joint: Joint, roots: Sequence[Atom], results: Sequence[int]) -> list[tuple[int, Chain]]:
+    """The versions of those of the arrays `roots`, which the body leaves in its `results`, that are written cell by cell."""
+    pairs = [(k, p) for p, k in zip(roots, results, strict=True) if p.type.shape and isinstance(p, Var)]
+    found = [(k, chain_of(joint.fn, p, joint.primal_results[k])) for k, p in pairs]
+    return [(k, chain) for k, chain in found if chain is not None]
+
+
 def undoable(
     joint: Joint, roots: Sequence[Atom], results: Sequence[int], assuming: Assuming = lambda ins: nullcontext()
 ) -> Joint:
     """The joint program with what puts the arrays `roots` back, which the body leaves in its `results`, as far as that can
     be done."""
-    chains: list[tuple[int, Chain]] = []
-    for p, k in zip(roots, results, strict=True):
-        chain = chain_of(joint.fn, p, joint.primal_results[k]) if p.type.shape and isinstance(p, Var) else None
-        if chain is not None:
-            chains.append((k, chain))
-    if not chains:
+    every = chains(joint, roots, results)
+    if not every:
         return joint
     fn, n, end = joint.fn, len(joint.fn.params), len(joint.primal_results) + len(joint.new_bars)
-    versions = [v for _, c in chains for v in c.versions]
+    versions = [v for _, c in every for v in c.versions]
     kept: list[int] = []
 
     def write(*args: Value) -> tuple[Value, ...]:
-        undo = _Undoing(joint, [c for _, c in chains])
+        undo = _Undoing(joint, [c for _, c in every])
         with assuming(args[: len(joint.primal)]):
             out = replay(replace(fn, results=(*fn.results, *versions)), *args[:n], each=undo.each)
         values = dict(zip(versions, out[len(fn.results) :], strict=True))
         before = out[end + 1 : len(fn.results) : 2]
         paired = {a: u for (a, _), u in zip(joint.pairs, before, strict=True) if isinstance(a, Var)}
         stand = undo.stand(args[n:], paired)
-        kept[:] = [j for j, (_, c) in enumerate(chains) if all(v in stand for v in c.versions)]
-        pairs = [(values[v], stand[v]) for j in kept for v in chains[j][1].versions]
+        kept[:] = [j for j, (_, c) in enumerate(every) if all(v in stand for v in c.versions)]
+        pairs = [(values[v], stand[v]) for j in kept for v in every[j][1].versions]
         return (*out[: len(fn.results)], *[x for pair in pairs for x in pair])
 
-    afters = [Var(joint.primal_results[k].type, c.carry.hint) for k, c in chains]
+    afters = [Var(joint.primal_results[k].type, c.carry.hint) for k, c in every]
     new = simplify(trace(write, [*fn.params, *afters], fn.name))
-    return _located(joint, new, [(chains[j][0], chains[j][1], new.params[n + j]) for j in kept])
+    return _located(joint, new, [(every[j][0], every[j][1], new.params[n + j]) for j in kept])
 
 
 def _located(joint: Joint, fn: Fn, kept: Sequence[tuple[int, Chain, Var]]) -> Joint:

@@ -26,8 +26,8 @@ from .decisions import Kept, reason
 from .depend import Around
 from .final import Finals, assuming, known
 from .flags import BYTE, grouped, packed, unpacked
-from .joint import Joint, alone, put_back, undoable
-from .remember import Question, Split, cheapest, dependents, emitter, split
+from .joint import Joint, alone, chains, put_back, undoable
+from .remember import Question, Split, at_least, cheapest, dependents, emitter, split
 from .versions import chain_of
 
 
@@ -84,11 +84,12 @@ def kept(kind: Kind, view: Any, joint: Joint) -> Keeper:
     if redone(kind, view):
         question = replace(places.question(joint.new_bars), redo=True)
         return Keeper(places, cheapest(split(question)), {}, joint.new_bars)
-    finals = places.finals()
-    best = cheapest(split(places.question(joint.new_bars), list(finals.values())))
-    if best.cost:
-        c, p = view.count, kind.params
-        more = undoable(joint, joint.primal[p : p + c], range(c), partial(within, kind, view))
+    finals, question = places.finals(), places.question(joint.new_bars)
+    best = cheapest(split(question, list(finals.values())))
+    arrays = chains(joint, places.carries, range(view.count)) if best.cost else []
+    versions = [v for _, chain in arrays for v in chain.versions]
+    if arrays and at_least(question, versions, list(finals.values())) < best.cost:
+        more = undoable(joint, places.carries, range(view.count), partial(within, kind, view))
         if more.restored:
             more_places = Places(kind, view, more)
             more_finals = more_places.finals()

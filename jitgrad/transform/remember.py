@@ -118,6 +118,15 @@ def split(q: Question, finals: Sequence[Finals] = ()) -> list[Split]:
     return ways
 
 
+def at_least(q: Question, arrays: Iterable[Var], finals: Sequence[Finals] = ()) -> int:
+    """What any way costs that puts these arrays back (`q`: without that): no less than if all their versions were free."""
+    free = frozenset(arrays)
+    allowed = [f for f in finals if usable(q, f)]
+    ways = [Split(), *([with_finals(q, allowed)] if allowed else [])]
+    alone = replace(q, along=lambda v: ())
+    return min(priced(alone, replace(w, finals=w.finals | free)).cost for w in ways)
+
+
 def cheapest(ways: Sequence[Split]) -> Split:
     return min(ways, key=lambda w: w.cost)  # the first of equals
 
