@@ -66,6 +66,8 @@ class Scope:
 
     def atom(self, a: Atom) -> Atom:
         """The atom as it is called here."""
+        if isinstance(a, Var) and a in self.own and not a.type.vars:
+            return a
         for v in vars_of(a):
             if v not in self.own:
                 self.capture(v)

@@ -111,6 +111,10 @@ class Size:
     type = I64
     hint = "n"
 
+    @cached_property
+    def vars(self) -> tuple[Var, ...]:
+        return tuple(s for s in symbols(self.dim) if isinstance(s, Var))
+
     def __repr__(self) -> str:
         return str(self.dim)
 
@@ -199,7 +203,7 @@ def vars_of(a: Atom) -> Sequence[Var]:
     """The variables that an atom mentions: itself, those of its size, and those of its type."""
     if isinstance(a, Var):
         return (a, *a.type.vars) if a.type.shape else (a,)
-    return [s for s in symbols(a.dim) if isinstance(s, Var)] if isinstance(a, Size) else a.type.vars
+    return a.vars if isinstance(a, Size) else a.type.vars
 
 
 def type_vars(t: Type) -> Sequence[Var]:
@@ -207,7 +211,7 @@ def type_vars(t: Type) -> Sequence[Var]:
 
 
 def swap_dim(d: DimLike, env: Mapping[Any, Atom]) -> DimLike:
-    return substitute(d, lambda s: dim_of(env[s]) if s in env else None)
+    return d if isinstance(d, int) else substitute(d, lambda s: dim_of(env[s]) if s in env else None)
 
 
 def swap_type(t: Type, env: Mapping[Any, Atom]) -> Type:
@@ -219,8 +223,9 @@ def swap_atom(a: Atom, env: Mapping[Any, Atom]) -> Atom:
     if isinstance(a, Var):
         return env.get(a, a)
     if isinstance(a, Size):
-        return atom_of(swap_dim(a.dim, env))
-    return Lit(a.value, swap_type(a.type, env)) if a.type.shape else a
+        d = swap_dim(a.dim, env)
+        return a if d is a.dim else atom_of(d)
+    return Lit(a.value, swap_type(a.type, env)) if a.type.vars else a
 
 
 def zero_of(t: Type) -> Lit:

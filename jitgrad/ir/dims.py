@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Union
 
 DimLike = Union[int, "Dim"]
@@ -53,7 +54,7 @@ class Dim:
     __slots__ = ("_key", "_symbols", "c", "terms")
 
     def __init__(self, terms: Mapping[Hashable, int], c: int = 0) -> None:
-        self.terms = dict(terms)
+        self.terms = terms
         self.c = c
         self._key: Any = None
         self._symbols: tuple[Any, ...] | None = None
@@ -170,7 +171,7 @@ def combine(a: DimLike, b: DimLike, k: int) -> DimLike:
     return affine(terms, ca + k * cb)
 
 
-def parts(d: DimLike) -> tuple[dict[Any, int], int]:
+def parts(d: DimLike) -> tuple[Mapping[Any, int], int]:
     return (d.terms, d.c) if isinstance(d, Dim) else ({}, d)
 
 
@@ -227,17 +228,21 @@ def symbols(d: DimLike) -> tuple[Any, ...]:
 
 
 def substitute(d: DimLike, swap: Callable[[Any], DimLike | None]) -> DimLike:
-    """The dim with `swap(symbol)` in the place of each symbol for which it is not None."""
+    """The dim with `swap(symbol)` in the place of each symbol for which it is not None; itself where it is for none."""
     if isinstance(d, int):
         return d
+    news = [_swapped(s, swap) if isinstance(s, Opaque) else swap(s) for s in d.terms]
+    if all(new is None for new in news):
+        return d
     out: DimLike = d.c
-    for s, k in d.terms.items():
-        if isinstance(s, Opaque):
-            new: DimLike | None = opaque(s.op, *[substitute(a, swap) for a in s.args])
-        else:
-            new = swap(s)
+    for (s, k), new in zip(d.terms.items(), news, strict=True):
         out = combine(out, of_symbol(s) if new is None else new, k)
     return out
+
+
+def _swapped(s: Opaque, swap: Callable[[Any], DimLike | None]) -> DimLike | None:
+    args = [substitute(a, swap) for a in s.args]
+    return None if all(map(is_, args, s.args)) else opaque(s.op, *args)
 
 
 def evaluate(d: DimLike, value: Callable[[Any], int]) -> int:

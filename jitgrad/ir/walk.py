@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import update_wrapper
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from .build import Scope, Value
 from .core import Atom, Fn, Let, Size, Var, atom_of, swap_type, type_vars, vars_of
 from .dims import Sym, symbols
 
+Node = TypeVar("Node", Let, Fn)
+T = TypeVar("T")
 
-def inputs(let: Let) -> list[Var]:
+
+def fact(find: Callable[[Node], T]) -> Callable[[Node], T]:
+    """What follows from a statement or a program alone, found once. Both are immutable, so it is kept in the object itself, and
+    goes with it. (A compilation asks for some of these a hundred thousand times.) Do not change what you are given."""
+    name = f"_{find.__name__}"
+
+    def known(x: Node) -> T:
+        facts = x.__dict__
+        if name not in facts:
+            facts[name] = find(x)
+        return facts[name]  # type: ignore[no-any-return]
+
+    return update_wrapper(known, find)
+
+
+@fact
+def inputs(let: Let) -> Sequence[Var]:
     """The variables that a statement needs, in its arguments and in its types (not its own results), in their order.
     Whoever writes statements goes by this: the order of a set differs from process to process."""
     found: dict[Var, None] = {}
@@ -26,16 +47,18 @@ def inputs(let: Let) -> list[Var]:
     return [v for v in found if v not in let.outs]
 
 
-def uses(let: Let) -> set[Var]:
+@fact
+def uses(let: Let) -> AbstractSet[Var]:
     """The same as a set."""
-    return set(inputs(let))
+    return frozenset(inputs(let))
 
 
 def result_vars(fn: Fn) -> set[Var]:
     return {v for r in fn.results for v in vars_of(r)}
 
 
-def used_in(fn: Fn) -> set[Var]:
+@fact
+def used_in(fn: Fn) -> AbstractSet[Var]:
     """Every variable that the statements, the results, or the types of used parameters mention."""
     used = result_vars(fn).union(*[uses(let) for let in fn.lets])
     todo = [p for p in fn.params if p in used]
@@ -47,7 +70,9 @@ def used_in(fn: Fn) -> set[Var]:
 
 
 def needed(fn: Fn) -> Fn:
-    """Without the statements whose results nobody uses, and without the dead parts of constructs."""
+    """Without the statements whose results nobody uses, and without the dead parts of constructs; itself where all is needed."""
+    if fn in _lean:
+        return fn
     live, kept = result_vars(fn), []
     live |= {v for p in fn.params for v in type_vars(p.type)}
     for let in reversed(fn.lets):
@@ -57,14 +82,33 @@ def needed(fn: Fn) -> Fn:
             let = let.op.trim(let, live)
         kept.append(let)
         live |= uses(let)
-    return replace(fn, lets=tuple(reversed(kept)))
+    kept.reverse()
+    if len(kept) < len(fn.lets) or any(a is not b for a, b in zip(kept, fn.lets, strict=True)):
+        fn = replace(fn, lets=tuple(kept))
+    _lean.add(fn)
+    return fn
 
 
+_lean: WeakSet[Fn] = WeakSet()  # the programs of which everything is needed
+
+
+def giving(fn: Fn, results: tuple[Atom, ...]) -> Fn:
+    """The program with these results, and what they need."""
+    return needed(fn if results == fn.results else replace(fn, results=results))
+
+
+def taking(fn: Fn, params: tuple[Var, ...]) -> Fn:
+    """The program with those of its parameters only."""
+    return fn if len(params) == len(fn.params) else replace(fn, params=params)
+
+
+@fact
 def effectful(let: Let) -> bool:
     """Does it, or a statement within it, raise?"""
     return let.op.effect or any(effectful(inner) for f in let.fns for inner in f.lets)
 
 
+@fact
 def use_counts(fn: Fn) -> Counter[Var]:
     """How often each variable is mentioned by statements and results of this level."""
     count: Counter[Var] = Counter()
@@ -146,5 +190,5 @@ def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> 
     return out, tuple(map(Value, every))
 
 
-__all__ = ["atom_of", "definitions", "effectful", "everywhere", "inputs", "map_fns", "needed", "result_vars", "size_symbols"]
-__all__ += ["same", "use_counts", "used_in", "uses", "widen"]
+__all__ = ["atom_of", "definitions", "effectful", "everywhere", "fact", "giving", "inputs", "map_fns", "needed", "result_vars"]
+__all__ += ["same", "size_symbols", "taking", "use_counts", "used_in", "uses", "widen"]

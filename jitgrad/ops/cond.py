@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ from .. import errors
 from ..ir.build import Value, bind, trace_open, value
 from ..ir.core import BOOL, I64, OPS, Fn, Let, Op, Type, Var, dim_of, swap_type
 from ..ir.dims import of_symbol
-from ..ir.walk import needed, used_in
-from .loop import Ragged, kept_pairs
+from ..ir.walk import giving, taking, used_in
+from .loop import Ragged, kept_pairs, slimmer
 from .table import need
 
 
@@ -90,16 +90,16 @@ def _trim(let: Let, live: set[Var]) -> Let:
     ks = [k for k, o in enumerate(let.outs) if o in live or k in sizes]
     fns, args = [], []
     for fn, mine in view.branches:
-        body = needed(replace(fn, results=tuple(fn.results[k] for k in ks)))
+        body = giving(fn, tuple(fn.results[k] for k in ks))
         used = used_in(body)
         at = [k for k, p in enumerate(fn.params) if p in used]
-        fns.append(replace(body, params=tuple(fn.params[k] for k in at)))
+        fns.append(taking(body, tuple(fn.params[k] for k in at)))
         args.append(tuple(mine[k] for k in at))
     attrs: dict[str, Any] = {"split": len(args[0])}
     if view.ragged:
         attrs["ragged"] = kept_pairs(view.ragged, ks, ks)
     outs = tuple(let.outs[k] for k in ks)
-    return replace(let, outs=outs, args=(view.predicate, *args[0], *args[1]), attrs=attrs, fns=tuple(fns))
+    return slimmer(let, outs, (view.predicate, *args[0], *args[1]), attrs, tuple(fns))
 
 
 OPS["cond"] = Op("cond", _type, _numpy, construct=True, trim=_trim)

@@ -21,6 +21,7 @@ so where that provably changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..ir.build import Value, bind, trace_open, value
 from ..ir.core import I64, OPS, Atom, Fn, Let, Lit, Op, Type, Var, dim_of, swap_type, type_vars
 from ..ir.dims import DimLike, combine, of_symbol, trips
 from ..ir.interp import NUMPY
-from ..ir.walk import needed, used_in
+from ..ir.walk import giving, taking, used_in
 from .table import is_index, need
 
 Policy = tuple[Any, ...] | None
@@ -194,17 +195,24 @@ def kept_pairs(ragged: Ragged, rows: Sequence[int], carries: Sequence[int]) -> R
     return tuple((rows.index(k), carries.index(j)) for k, j in ragged if k in rows)
 
 
-def living(view: Any, keep: set[int], rows: Sequence[int]) -> tuple[list[int], Fn, set[Var]]:
+def living(view: Any, keep: set[int], rows: Sequence[int]) -> tuple[list[int], Fn, AbstractSet[Var]]:
     """The carries that live (of a loop, or a while): those of `keep`, and those that what a living one becomes is made of; the
     body that gives them and these rows, and the variables that it mentions."""
     while True:
         ks = sorted(keep)
-        body = needed(replace(view.body, results=(*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows])))
+        body = giving(view.body, (*[view.nexts[k] for k in ks], *[view.rows[k] for k in rows]))
         used = used_in(body)
         more = {k for k, p in enumerate(view.carries) if p in used} - keep
         if not more:
             return ks, body, used
         keep = keep | more
+
+
+def slimmer(let: Let, outs: tuple[Var, ...], args: tuple[Atom, ...], attrs: dict[str, Any], fns: tuple[Fn, ...]) -> Let:
+    """The construct with some of its results and arguments; itself where it is all of them."""
+    if len(outs) == len(let.outs) and len(args) == len(let.args) and all(f is g for f, g in zip(fns, let.fns, strict=True)):
+        return let
+    return replace(let, outs=outs, args=args, attrs=attrs, fns=fns)
 
 
 def _trim(let: Let, live: set[Var]) -> Let:
@@ -222,7 +230,7 @@ def _trim(let: Let, live: set[Var]) -> Let:
     attrs = {**let.attrs, "carry": len(ks)}
     if view.ragged:
         attrs["ragged"] = kept_pairs(view.ragged, rows, ks)
-    return replace(let, outs=outs, args=args, attrs=attrs, fns=(replace(body, params=params),))
+    return slimmer(let, outs, args, attrs, (taking(body, params),))
 
 
 OPS["loop"] = Op("loop", _type, _numpy, construct=True, trim=_trim)

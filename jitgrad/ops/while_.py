@@ -10,14 +10,14 @@ row of its k-th run, so the size of rows is `count`. `ragged` as of `loop`. `Whi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..ir.build import Value, bind, trace_open, value
 from ..ir.core import BOOL, I64, OPS, Atom, Fn, Let, Op, Var, swap_type
 from ..ir.dims import of_symbol
-from ..ir.walk import needed, used_in, widen
-from .loop import Ragged, ends, kept_pairs, living, row_name, stacked
+from ..ir.walk import needed, taking, used_in, widen
+from .loop import Ragged, ends, kept_pairs, living, row_name, slimmer, stacked
 from .table import need
 
 
@@ -112,13 +112,13 @@ def _trim(let: Let, live: set[Var]) -> Let:
     ks, body, used = living(view, keep, rows)
     consts = [k for k, p in enumerate(view.inner) if p in used or test.params[c + k] in in_test]
     positions = [*ks, *[c + k for k in consts]]
-    fns = tuple(replace(f, params=tuple(f.params[k] for k in positions)) for f in (test, body))
+    fns = tuple(taking(f, tuple(f.params[k] for k in positions)) for f in (test, body))
     outs = (*[let.outs[k] for k in ks], let.outs[c], *[let.outs[c + 1 + k] for k in rows])
     args = (*[view.init[k] for k in ks], *[view.consts[k] for k in consts])
     attrs = {**let.attrs, "carry": len(ks)}
     if view.ragged:
         attrs["ragged"] = kept_pairs(view.ragged, rows, ks)
-    return replace(let, outs=outs, args=args, attrs=attrs, fns=fns)
+    return slimmer(let, outs, args, attrs, fns)
 
 
 OPS["while"] = Op("while", _type, _numpy, construct=True, trim=_trim)
