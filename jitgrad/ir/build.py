@@ -257,7 +257,7 @@ def bind(
 ) -> tuple[Value, ...]:
     """Append one statement to the program being written; its types come from the op's own rule."""
     scope = current()
-    atoms = tuple(scope.atom(a.atom) for a in args)
+    atoms = tuple([scope.atom(a.atom) for a in args])
     types = op.type(*atoms, *fns, **attrs)
     names = [*hints, *[hints[-1] if hints else "t"] * len(types)]
     # A rule whose result types mention a result (the rows of a `while` have as many as its count) gives that Var itself.
@@ -354,9 +354,10 @@ Each = Callable[[Let, tuple[Value, ...]], Sequence[Value]]
 def replay(fn: Fn, *args: Any, each: Each | None = None) -> tuple[Value, ...]:
     """Write `fn` again into the program being written; `each(let, ins)` may write something else instead."""
     env = environment(fn, args)
+    write = each or again
     for let in fn.lets:
-        outs = (each or again)(let, read(env, let.args))
-        env.update(zip(let.outs, (o.atom for o in outs), strict=True))
+        for o, v in zip(let.outs, write(let, read(env, let.args)), strict=True):
+            env[o] = v.atom
     return read(env, fn.results)
 
 
@@ -370,4 +371,4 @@ def again(let: Let, ins: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def read(env: Mapping[Var, Atom], atoms: Sequence[Atom]) -> tuple[Value, ...]:
-    return tuple(Value(swap_atom(a, env)) for a in atoms)
+    return tuple([Value(swap_atom(a, env)) for a in atoms])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 from ..errors import InternalError
 from .core import DTYPES, Fn, Let, Var, swap_type, vars_of
 from .show import show
@@ -19,7 +21,9 @@ def verify(fn: Fn) -> Fn:
 
 
 def _fn(fn: Fn, root: Fn) -> None:
-    """A nested program sees only its own variables (so two statements may share a body)."""
+    """A nested program sees only its own variables: two statements may share a body, and what was well formed stays so."""
+    if fn in _sound:
+        return
     bound: set[Var] = set(fn.params)
     if len(bound) != len(fn.params):
         raise _fault(f"a parameter of `{fn.name}` is bound twice", root)
@@ -39,6 +43,10 @@ def _fn(fn: Fn, root: Fn) -> None:
         loose = [v.hint for v in vars_of(r) if v not in bound]
         if loose:
             raise _fault(f"the return of `{fn.name}` uses unbound variables {loose}", root)
+    _sound.add(fn)
+
+
+_sound: WeakSet[Fn] = WeakSet()  # what was found to be well formed
 
 
 def _let(let: Let, bound: set[Var]) -> str:

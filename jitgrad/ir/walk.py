@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import update_wrapper
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from .build import Scope, Value
-from .core import Atom, Fn, Let, Size, Var, atom_of, swap_type, type_vars, vars_of
+from .core import Atom, Fn, Let, Size, Var, atom_of, swap_atom, swap_type, type_vars, vars_of
 from .dims import Sym, symbols
 
 Node = TypeVar("Node", Let, Fn)
@@ -28,7 +28,7 @@ def fact(find: Callable[[Node], T]) -> Callable[[Node], T]:
         facts = x.__dict__
         if name not in facts:
             facts[name] = find(x)
-        return facts[name]  # type: ignore[no-any-return]
+        return facts[name]
 
     return update_wrapper(known, find)
 
@@ -82,9 +82,7 @@ def needed(fn: Fn) -> Fn:
             let = let.op.trim(let, live)
         kept.append(let)
         live |= uses(let)
-    kept.reverse()
-    if len(kept) < len(fn.lets) or any(a is not b for a, b in zip(kept, fn.lets, strict=True)):
-        fn = replace(fn, lets=tuple(kept))
+    fn = with_lets(fn, reversed(kept))
     _lean.add(fn)
     return fn
 
@@ -111,10 +109,7 @@ def effectful(let: Let) -> bool:
 @fact
 def use_counts(fn: Fn) -> Counter[Var]:
     """How often each variable is mentioned by statements and results of this level."""
-    count: Counter[Var] = Counter()
-    for a in chain(*(let.args for let in fn.lets), fn.results):
-        count.update(vars_of(a))
-    return count
+    return Counter(v for a in chain(*(let.args for let in fn.lets), fn.results) for v in vars_of(a))
 
 
 def definitions(fn: Fn) -> dict[Var, Let]:
@@ -129,10 +124,21 @@ def everywhere(fn: Fn) -> Iterator[tuple[Fn, Let]]:
             yield from everywhere(f)
 
 
+def with_lets(fn: Fn, lets: Iterable[Let]) -> Fn:
+    """The program with these statements; itself where they are the ones it has."""
+    lets = tuple(lets)
+    return fn if lets == fn.lets else replace(fn, lets=lets)
+
+
+def with_fns(let: Let, fns: Iterable[Fn]) -> Let:
+    """The statement with these bodies; itself where they are the ones it has."""
+    fns = tuple(fns)
+    return let if fns == let.fns else replace(let, fns=fns)
+
+
 def map_fns(fn: Fn, f: Callable[[Fn], Fn]) -> Fn:
     """`f` on every nested program, innermost first, then on the program."""
-    lets = tuple(replace(let, fns=tuple(map_fns(g, f) for g in let.fns)) if let.fns else let for let in fn.lets)
-    return f(replace(fn, lets=lets))
+    return f(with_lets(fn, [with_fns(let, [map_fns(g, f) for g in let.fns]) for let in fn.lets]))
 
 
 def same(a: Fn, b: Fn) -> bool:
@@ -146,6 +152,30 @@ def _same(a: Let, b: Let) -> bool:
     return a is b or (
         a.op is b.op and a.outs == b.outs and a.args == b.args and a.attrs == b.attrs and all(map(same, a.fns, b.fns))
     )
+
+
+def alike(a: Fn, b: Fn) -> bool:
+    """Is it the same program, in variables of its own that are called the same?"""
+    env: dict[Var, Atom] = dict(zip(a.params, b.params, strict=False))
+    if not (len(a.params) == len(b.params) and len(a.lets) == len(b.lets) and all(_called_alike(p, env) for p in a.params)):
+        return False
+    for x, y in zip(a.lets, b.lets, strict=True):
+        env.update(zip(x.outs, y.outs, strict=False))
+        if not (
+            x.op is y.op and len(x.outs) == len(y.outs) and _named(x.args, env) == y.args and x.attrs == y.attrs
+            and x.where == y.where and len(x.fns) == len(y.fns) and all(map(alike, x.fns, y.fns))
+            and all(_called_alike(o, env) for o in x.outs)
+        ):  # fmt: skip
+            return False
+    return _named(a.results, env) == b.results
+
+
+def _called_alike(v: Var, env: Mapping[Var, Any]) -> bool:
+    return v.hint == env[v].hint and v.size is env[v].size and swap_type(v.type, env) == env[v].type
+
+
+def _named(atoms: Sequence[Atom], env: Mapping[Var, Atom]) -> tuple[Atom, ...]:
+    return tuple([swap_atom(a, env) for a in atoms])
 
 
 def size_symbols(fn: Fn) -> list[Sym]:
@@ -190,5 +220,5 @@ def widen(fns: Sequence[Fn], captured: Sequence[Sequence[Value]], keep: int) -> 
     return out, tuple(map(Value, every))
 
 
-__all__ = ["atom_of", "definitions", "effectful", "everywhere", "fact", "giving", "inputs", "map_fns", "needed", "result_vars"]
-__all__ += ["same", "size_symbols", "taking", "use_counts", "used_in", "uses", "widen"]
+__all__ = ["alike", "atom_of", "definitions", "effectful", "everywhere", "fact", "giving", "inputs", "map_fns", "needed"]
+__all__ += ["result_vars", "same", "size_symbols", "taking", "use_counts", "used_in", "uses", "widen", "with_fns", "with_lets"]

@@ -55,7 +55,8 @@ def elementwise_type(name: str, gives: str | None, takes: Sequence[str]) -> Call
 
     def type(*atoms: Atom, **attrs: Any) -> tuple[Type]:
         t = atoms[0].type
-        need(all(a.type == t for a in atoms), name, "one dtype and shape", atoms)
+        for a in atoms:
+            need(a.type is t or a.type == t, name, "one dtype and shape", atoms)
         need(t.dtype in takes, name, taken, atoms)
         return (t.of(gives) if gives else t,)
 

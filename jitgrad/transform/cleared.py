@@ -21,6 +21,7 @@ from typing import Any
 from ..ir.affine import at_least
 from ..ir.core import OPS, Atom, Fn, Let, Lit, Var, atom_of, zero_of
 from ..ir.dims import Dim, DimLike, combine, of_symbol, symbols
+from ..ir.walk import with_fns, with_lets
 from ..ops.index import axes_of
 from ..ops.loop import Loop
 from .depend import Around
@@ -37,10 +38,9 @@ def cleared(fn: Fn, around: Around = NOWHERE) -> Fn:
     for let in fn.lets:
         if let.op.name == "loop":
             let = _with_zeros(let, around.within(let)[0])
-        if let.fns:
-            let = replace(let, fns=tuple(cleared(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+        let = with_fns(let, [cleared(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
         lets.append(_stored(let) if let.op.name == "loop" else let)
-    return replace(fn, lets=tuple(lets))
+    return with_lets(fn, lets)
 
 
 def _with_zeros(let: Let, around: Around) -> Let:
@@ -177,5 +177,4 @@ def _stored(let: Let) -> Let:
 def _with_store(let: Let, add: Let) -> Let:
     if let is add:
         return replace(let, op=OPS["put"])
-    fns = tuple(replace(f, lets=tuple(_with_store(x, add) for x in f.lets)) for f in let.fns)
-    return replace(let, fns=fns) if let.fns else let
+    return with_fns(let, [with_lets(f, [_with_store(x, add) for x in f.lets]) for f in let.fns])

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from ..ir.core import OPS, Atom, Fn, Let, Type, Var, dim_of
 from ..ir.dims import of_symbol
+from ..ir.walk import with_fns, with_lets
 from ..ops.loop import Loop, row_name
 from .order import consumes
 
@@ -28,10 +29,9 @@ Kept = tuple[tuple[Let, ...], Var]  # statements, and what stood in an array bef
 def collect(fn: Fn) -> Fn:
     lets = []
     for let in fn.lets:
-        if let.fns:
-            let = replace(let, fns=tuple(map(collect, let.fns)))
+        let = with_fns(let, map(collect, let.fns))
         lets.append(_collected(let) if let.op.name == "loop" else let)
-    return replace(fn, lets=tuple(lets))
+    return with_lets(fn, lets)
 
 
 def _collected(let: Let) -> Let:
@@ -44,7 +44,7 @@ def _collected(let: Let) -> Let:
                 lets, row = kept
                 at = view.count + k
                 body = replace(body, lets=lets, results=(*body.results[:at], row, *body.results[at + 1 :]))
-    return let if body is view.body else replace(let, fns=(body,))
+    return with_fns(let, [body])
 
 
 def _kept(body: Fn, p: Var, becomes: Atom | None, cell: Sequence[Var]) -> Kept | None:

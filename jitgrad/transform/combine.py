@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir.core import OPS, Fn, Let, Lit, Var
-from ..ir.walk import definitions, use_counts
+from ..ir.walk import definitions, use_counts, with_fns, with_lets
 
 
 def combine(fn: Fn) -> Fn:
-    fn = replace(fn, lets=tuple(replace(let, fns=tuple(map(combine, let.fns))) if let.fns else let for let in fn.lets))
+    fn = with_lets(fn, [with_fns(let, map(combine, let.fns)) for let in fn.lets])
     while True:
         counts, defs = use_counts(fn), definitions(fn)
         found = next((c for let in fn.lets if (c := _chain(let, defs, counts)) is not None), None)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..ir.build import Value, again, replay, trace
 from ..ir.core import Fn, Let, Var
-from ..ir.walk import result_vars, uses
+from ..ir.walk import result_vars, uses, with_fns, with_lets
 from ..ops.loop import Loop
 from .depend import Around, Look, another, apart, behind
 
@@ -22,13 +22,12 @@ def forget(fn: Fn, around: Around = NOWHERE) -> Fn:
     live = result_vars(fn)
     lets: list[Let] = []
     for let in reversed(fn.lets):
-        if let.fns:
-            let = replace(let, fns=tuple(forget(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+        let = with_fns(let, [forget(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
         if let.op.name == "loop":
             let = _forgetful(let, live, around)
         lets.append(let)
         live |= uses(let)
-    return replace(fn, lets=tuple(reversed(lets)))
+    return with_lets(fn, reversed(lets))
 
 
 def _forgetful(let: Let, live: set[Var], around: Around) -> Let:

@@ -20,7 +20,7 @@ from typing import Any
 from ..ir.build import Value, replay, trace
 from ..ir.core import Fn, Let, Var, atom_of
 from ..ir.dims import symbols
-from ..ir.walk import effectful, use_counts, uses
+from ..ir.walk import effectful, use_counts, uses, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.loop import Loop, Ragged
 from .chain import chained, copied, in_terms_of
@@ -43,25 +43,23 @@ def fuse(fn: Fn, around: Around = Around(), kept: Collection[Var] = ()) -> Fn:  
             ways = ((j, way) for way in (_try, _left_to) for j in range(k))
             joined = next((new for j, way in ways if (new := way(fn, lets, j, k, around, kept)) is not None), None)
         lets, k = (lets, k + 1) if joined is None else (joined, 1)
-    return replace(fn, lets=tuple(lets))
+    return with_lets(fn, lets)
 
 
 def upwards(fn: Fn, around: Around = Around()) -> Fn:  # noqa: B008
-    return replace(fn, lets=tuple(_upwards(let, around) for let in fn.lets))
+    return with_lets(fn, [_upwards(let, around) for let in fn.lets])
 
 
 def _upwards(let: Let, around: Around) -> Let:
-    let = replace(let, fns=tuple(upwards(f, a) for f, a in zip(let.fns, around.within(let), strict=True))) if let.fns else let
+    let = with_fns(let, [upwards(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
     if let.op.name == "loop" and let.attrs["reverse"] and any_order(Loop.of(let), around.within(let)[0]):
         return replace(let, attrs={**let.attrs, "reverse": False})
     return let
 
 
 def _inside(let: Let, around: Around) -> Let:
-    if not let.fns:
-        return let
     kept = Loop.of(let).remembered if let.op.name == "loop" else ()
-    return replace(let, fns=tuple(fuse(f, a, kept) for f, a in zip(let.fns, around.within(let), strict=True)))
+    return with_fns(let, [fuse(f, a, kept) for f, a in zip(let.fns, around.within(let), strict=True)])
 
 
 def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collection[Var]) -> list[Let] | None:
@@ -183,7 +181,7 @@ def _in_a_row(
     if not all(any_order(Loop.of(let), around.within(let)[0]) for let in (a, b)):
         return None
     new = chained(a, b, Loop.of(a).reverse, around, counts, roots, kept)
-    return None if new is None else _inside(replace(new, fns=tuple(map(simplify, new.fns))), around)
+    return None if new is None else _inside(with_fns(new, map(simplify, new.fns)), around)
 
 
 def _bounds(let: Let) -> tuple[Any, ...]:

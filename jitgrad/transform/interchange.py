@@ -19,7 +19,7 @@ from typing import Any
 from ..ir.build import Value, again, at, read, replay, size, trace, value
 from ..ir.core import OPS, Atom, Fn, Let, Lit, Type, Var, dim_of, type_vars, vars_of, zero_of
 from ..ir.dims import combine, trips
-from ..ir.walk import definitions, inputs, map_fns, needed, use_counts
+from ..ir.walk import definitions, inputs, map_fns, needed, use_counts, with_fns, with_lets
 from ..ops.index import add_at, get, put
 from ..ops.loop import Loop, loop
 from .depend import Around, any_order
@@ -38,9 +38,7 @@ def interchange(fn: Fn, around: Around = NOWHERE) -> Fn:
 
 
 def _inner(fn: Fn, around: Around) -> Fn:
-    lets = tuple(_within(let, around) for let in fn.lets)
-    if any(new is not let for new, let in zip(lets, fn.lets, strict=True)):
-        fn = replace(fn, lets=lets)
+    fn = with_lets(fn, [_within(let, around) for let in fn.lets])
     plans = {id(let): p for let in fn.lets if let.op.name == "loop" and (p := planned(let, around)) is not None}
     if not plans:
         return fn
@@ -56,10 +54,7 @@ def _inner(fn: Fn, around: Around) -> Fn:
 
 
 def _within(let: Let, around: Around) -> Let:
-    if not let.fns:
-        return let
-    fns = tuple(_inner(f, a) for f, a in zip(let.fns, around.within(let), strict=True))
-    return replace(let, fns=fns) if any(new is not f for new, f in zip(fns, let.fns, strict=True)) else let
+    return with_fns(let, [_inner(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
 
 
 # ---- the plan

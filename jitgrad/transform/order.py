@@ -6,10 +6,10 @@ read late has an adjoint of its own, whose sum with the other is dense. So this 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from ..ir.core import Fn, Let, Var
-from ..ir.walk import definitions, uses
+from ..ir.walk import definitions, uses, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.loop import Loop
 from ..ops.while_ import While
@@ -43,8 +43,8 @@ _CONSUMES = {
 
 
 def order(fn: Fn) -> Fn:
-    lets = [replace(let, fns=tuple(map(order, let.fns))) if let.fns else let for let in fn.lets]
-    defs = definitions(replace(fn, lets=tuple(lets)))
+    fn = with_lets(fn, [with_fns(let, map(order, let.fns)) for let in fn.lets])
+    lets, defs = fn.lets, definitions(fn)
     position = {id(let): k for k, let in enumerate(lets)}
     before = [{position[id(defs[v])] for v in uses(let) if v in defs} for let in lets]
     _keep_effects_in_order(lets, before)
@@ -53,10 +53,10 @@ def order(fn: Fn) -> Fn:
             for j, other in enumerate(lets):
                 if j != k and a in uses(other) and a not in consumes(other) and not _leads(k, j, before):
                     before[k].add(j)
-    return replace(fn, lets=tuple(lets[k] for k in _stable(before)))
+    return with_lets(fn, [lets[k] for k in _stable(before)])
 
 
-def _keep_effects_in_order(lets: list[Let], before: list[set[int]]) -> None:
+def _keep_effects_in_order(lets: Sequence[Let], before: list[set[int]]) -> None:
     """What raises stays in its order, and what follows it stays behind it: a read must not overtake its check."""
     last: int | None = None
     for k, let in enumerate(lets):

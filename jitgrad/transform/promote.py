@@ -16,7 +16,7 @@ from ..ir.affine import at_least, differ, within
 from ..ir.build import Value, again, replay, trace
 from ..ir.core import OPS, Atom, Fn, Let, Lit, Var, atom_of, swap_atom, vars_of
 from ..ir.dims import combine
-from ..ir.walk import effectful
+from ..ir.walk import effectful, with_fns, with_lets
 from ..ops.loop import Loop
 from .depend import Around, Cell, Look
 
@@ -26,10 +26,9 @@ NOWHERE = Around()
 def promote(fn: Fn, around: Around = NOWHERE) -> Fn:
     lets: list[Let] = []
     for let in fn.lets:
-        if let.fns:
-            let = replace(let, fns=tuple(promote(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+        let = with_fns(let, [promote(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
         lets += _promoted(let, around) if let.op.name == "loop" else [let]
-    return replace(fn, lets=tuple(lets))
+    return with_lets(fn, lets)
 
 
 def _promoted(let: Let, around: Around) -> list[Let]:

@@ -27,6 +27,7 @@ Arrays that the loop carries are priced in three ways, and the cheapest wins, on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -206,7 +207,7 @@ def reached(wanted: Iterable[Var], made_of: Callable[[Var], Iterable[Var] | None
     return seen
 
 
-def sources(v: Var, let: Let | None, q: Question, way: Split) -> set[Var] | None:
+def sources(v: Var, let: Let | None, q: Question, way: Split) -> AbstractSet[Var] | None:
     """The variables from which the return sweep can compute v; None: it is gone."""
     if v in way.stand:
         return set(vars_of(way.stand[v]))
@@ -338,7 +339,7 @@ def emitter(fn: Fn, env: Env, way: Split | None = None) -> Callable[[Any], Value
     way = way or Split()
     defs = {**definitions(fn), **way.again}
 
-    def needed_for(v: Var) -> list[Var]:
+    def needed_for(v: Var) -> Sequence[Var]:
         if v in way.stand:
             return list(vars_of(way.stand[v]))
         if v in way.reads:

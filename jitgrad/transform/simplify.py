@@ -19,16 +19,18 @@ import numpy as np
 from ..ir.build import Value, again, literal, replay, trace, value
 from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
 from ..ir.interp import NUMPY
-from ..ir.walk import everywhere, use_counts
+from ..ir.walk import alike, everywhere, use_counts
 from ..ops.scalar import neg, not_
 from .bounds import decided, range_of
 from .cells import CELLS
+from .congruence import COMMUTATIVE
 from .order import overwritten
 from .rewrite import Outs, Rewriter, rewritten
 
 # ---- the rules: left side, right side; `once`: only where the inner value has no other use
 
 Side = Callable[..., Any]
+Head = Op | type[Lit] | None  # of an argument: the op that it is the result of, or that it is a literal
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,11 @@ class Pattern:
     def root(self) -> Let:
         return self.left.lets[-1]
 
-    def possible(self, kinds: Sequence[type]) -> bool:
-        """For arguments of these kinds: literals where the rule has them, and values where it has statements."""
+    def possible(self, heads: Sequence[Head]) -> bool:
+        """For arguments that are these: literals where the rule has them, and the results of its ops."""
         return all(
-            kind is Lit if isinstance(want, Lit) else want not in self.inner or kind is Var
-            for want, kind in zip(self.root.args, kinds, strict=True)
+            head is Lit if isinstance(want, Lit) else want not in self.inner or head is self.inner[want].op
+            for want, head in zip(self.root.args, heads, strict=True)
         )
 
 
@@ -109,27 +111,26 @@ def patterns() -> dict[str, list[Pattern]]:
 
 
 @cache
-def candidates(name: str, kinds: tuple[type, ...]) -> list[Pattern]:
-    """The rules that a statement may match, by its op and by whether its arguments are variables, literals or sizes."""
-    return [p for p in patterns().get(name, ()) if p.possible(kinds)]
+def candidates(name: str, heads: tuple[Head, ...]) -> list[Pattern]:
+    """The rules that a statement may match, by its op and by what its arguments are."""
+    return [p for p in patterns()[name] if p.possible(heads)]
 
 
-COMMUTATIVE = {"add", "mul", "maximum", "minimum", "eq", "ne", "and", "or", "xor"}
 Key = tuple[Any, ...]
 
 
-def key_of(op: Op, args: Sequence[Atom], attrs: Any) -> Key:
+def key_of(op: Op, args: tuple[Atom, ...], attrs: Any) -> Key:
     """Equal keys: equal values."""
-    names = tuple(sorted(map(hash, args))) if op.name in COMMUTATIVE else ()
-    return (op.name, names or tuple(args), tuple(sorted(attrs.items())), frozenset(args) if names else ())
+    return (op.name, frozenset(args) if op.name in COMMUTATIVE else args, tuple(sorted(attrs.items())))
 
 
 class Simplifier(Rewriter):
-    merged = True  # equal statements are one, so that uses can be counted
+    """Equal statements are one, so that uses can be counted."""
 
     def __init__(self, fn: Fn, parent: Simplifier | None = None, kind: str = "root") -> None:
         super().__init__(fn, parent, kind)
-        self.defs: dict[Var, tuple[Let, tuple[Atom, ...]]] = {}  # what is known of the variables written so far
+        # What is known of the variables written so far, here and in all other bodies: no two have a variable in common.
+        self.defs: dict[Atom, tuple[Op, tuple[Atom, ...], Any]] = parent.defs if parent else {}
         self.seen: dict[Key, Outs] = {}
         self.uses: dict[Var, int] = {}
         self.counts = use_counts(fn)
@@ -145,11 +146,12 @@ class Simplifier(Rewriter):
 
     def define(self, v: Atom) -> tuple[Op, tuple[Atom, ...], Any] | None:
         """The statement that made a variable: op, arguments, attributes."""
-        for at in self.chain():
-            if v in at.defs:
-                let, args = at.defs[v]
-                return let.op, args, let.attrs
-        return None
+        return self.defs.get(v) if isinstance(v, Var) else None
+
+    def head(self, a: Atom) -> Head:
+        """Whether it is a literal, or else the op that it is the result of."""
+        made = self.define(a)
+        return Lit if isinstance(a, Lit) else None if made is None else made[0]
 
     def run(self, *args: Any) -> tuple[Value, ...]:
         self.lost |= {value(a, p.type).atom for p, a in zip(self.fn.params, args, strict=True) if p in self.consumed}
@@ -160,6 +162,10 @@ class Simplifier(Rewriter):
 
     def used_once(self, v: Atom) -> bool:
         return sum(at.uses.get(v, 0) for at in self.chain()) <= 1
+
+    def owned(self, v: Atom) -> bool:
+        """May a rule take its statement apart, because nobody else wants it?"""
+        return self.used_once(v)
 
     def statement(self, let: Let, ins: Outs) -> Outs:
         atoms = tuple(v.atom for v in ins)
@@ -177,7 +183,7 @@ class Simplifier(Rewriter):
         outs = again(let, ins)
         self.seen[key] = outs
         for v in outs:
-            self.defs[v.atom] = (let, atoms)  # type: ignore[index]
+            self.defs[v.atom] = (let.op, atoms, let.attrs)
         known = range_of(let.op.name, atoms, self.ranges)
         if known is not None:
             self.ranges = {**self.ranges, outs[0].atom: known}
@@ -199,7 +205,7 @@ class Simplifier(Rewriter):
         known = decided(let.op.name, atoms, self.ranges)
         if known is not None:
             return [value(known)]
-        for pattern in candidates(let.op.name, tuple(map(type, atoms))):
+        for pattern in candidates(let.op.name, tuple(map(self.head, atoms))) if let.op.name in patterns() else ():
             found = match(pattern, atoms, self)
             if found is not None:
                 return list(replay(typed(pattern.right, let.outs[0].type.dtype, ins), *found, each=self.each))
@@ -239,9 +245,9 @@ def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value
             return isinstance(have, Lit) and have.type.is_real and have.has(want.value)
         if want in inner:
             made = rw.define(have)
-            if made is None or made[0] is not inner[want].op or (pattern.once and not (rw.merged and rw.used_once(have))):
+            if made is None or made[0] is not inner[want].op or not all(map(same, inner[want].args, made[1])):
                 return False
-            return all(map(same, inner[want].args, made[1]))
+            return not pattern.once or rw.owned(have)
         return found.setdefault(want, have) == have  # type: ignore[arg-type]
 
     if not all(map(same, pattern.root.args, atoms)):
@@ -265,20 +271,32 @@ def fold(let: Let, atoms: Sequence[Atom]) -> Lit | None:
 class First(Simplifier):
     """The first pass: what it meets may have a twin further down, `1.0 / z` in both partials of `div` say."""
 
-    merged = False
+    waits = False  # (of the whole program) for a second pass, which can take something apart
+
+    def owned(self, v: Atom) -> bool:
+        *_, root = self.chain()
+        root.waits = root.waits or self.used_once(v)
+        return False
 
 
 def simplify(fn: Fn) -> Fn:
     """Until nothing changes. What comes out is known, and goes in again for nothing."""
     if fn in _simple:
         return fn
-    fn = rewritten(fn, First)
+    first = First(fn)
+    new = rewritten(fn, lambda _: first)
+    settled = not first.waits and alike(fn, new)  # then a second pass would do what the first did: nothing
+    fn = fn if settled else _settled(new)
+    _simple.add(fn)
+    return fn
+
+
+def _settled(fn: Fn) -> Fn:
     size = statements(fn)
     for _ in range(8):
         fn = rewritten(fn, Simplifier)
         before, size = size, statements(fn)
         if size == before:
-            _simple.add(fn)
             break
     return fn
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ir.build import again, read, replay, trace
 from ..ir.core import Absent, Atom, Fn, Let, Lit, Var, absent, swap_type, type_vars, vars_of
-from ..ir.walk import effectful, inputs, result_vars, uses
+from ..ir.walk import effectful, inputs, result_vars, uses, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.loop import Loop, kept_pairs
 from .ad import members
@@ -23,7 +23,7 @@ Known = dict[Var, Any]  # where the branch is not taken: absent, or the same as 
 
 
 def sink(fn: Fn) -> Fn:
-    fn = replace(fn, lets=tuple(replace(let, fns=tuple(map(sink, let.fns))) if let.fns else let for let in fn.lets))
+    fn = with_lets(fn, [with_fns(let, map(sink, let.fns)) for let in fn.lets])
     sides = [(let, side) for let in fn.lets if let.op.name == "cond" for side in (1, 0)]
     for let, side in sides:
         new = _sunk(fn, let, side)

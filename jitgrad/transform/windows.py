@@ -21,7 +21,7 @@ from ..ir.affine import differ, within
 from ..ir.build import Value, again, apply, read, trace
 from ..ir.core import Atom, Fn, Let, Var, atom_of
 from ..ir.dims import DimLike, symbols
-from ..ir.walk import needed, size_symbols
+from ..ir.walk import needed, size_symbols, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.index import axes_of, get, notation, put
 from ..ops.loop import Loop
@@ -37,10 +37,9 @@ def windows(fn: Fn, around: Around = NOWHERE) -> Fn:
     for let in fn.lets:
         if let.op.name == "loop":
             let = _windowed(let, around)
-        if let.fns:
-            let = replace(let, fns=tuple(windows(f, a) for f, a in zip(let.fns, around.within(let), strict=True)))
+        let = with_fns(let, [windows(f, a) for f, a in zip(let.fns, around.within(let), strict=True)])
         lets.append(let)
-    return replace(fn, lets=tuple(lets))
+    return with_lets(fn, lets)
 
 
 def _windowed(let: Let, around: Around) -> Let:
