@@ -22,7 +22,7 @@ T = TypeVar("T")
 def fact(find: Callable[[Node], T]) -> Callable[[Node], T]:
     """What follows from a statement or a program alone, found once. Both are immutable, so it is kept in the object itself, and
     goes with it. (A compilation asks for some of these a hundred thousand times.) Do not change what you are given."""
-    name = f"_{find.__name__}"
+    name = f"{find.__module__}.{find.__qualname__}"
 
     def known(x: Node) -> T:
         facts = x.__dict__

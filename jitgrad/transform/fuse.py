@@ -12,7 +12,6 @@ Loops that both overwrite one array join where it is one carry: the same recurre
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from ..ir.build import Value, replay, trace
 from ..ir.core import Fn, Let, Var, atom_of
 from ..ir.dims import symbols
-from ..ir.walk import effectful, use_counts, uses, with_fns, with_lets
+from ..ir.walk import effectful, fact, use_counts, uses, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.loop import Loop, Ragged
 from .chain import chained, copied, in_terms_of
@@ -36,12 +35,13 @@ VIEWS = {"get", "reshape", "transpose", "broadcast"}  # pulls: another look at t
 def fuse(fn: Fn, around: Around = Around(), kept: Collection[Var] = ()) -> Fn:  # noqa: B008  (immutable)
     """`kept`: arrays that stay as they are, whoever overwrites them."""
     lets = [_inside(let, around) for let in fn.lets]
+    roots = _roots(lets)
     k = 1
     while k < len(lets):
         joined = None
         if lets[k].op.name in _JOIN:
             ways = ((j, way) for way in (_try, _left_to) for j in range(k))
-            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, around, kept)) is not None), None)
+            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, roots, around, kept)) is not None), None)
         lets, k = (lets, k + 1) if joined is None else (joined, 1)
     return with_lets(fn, lets)
 
@@ -62,12 +62,13 @@ def _inside(let: Let, around: Around) -> Let:
     return with_fns(let, [fuse(f, a, kept) for f, a in zip(let.fns, around.within(let), strict=True)])
 
 
-def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collection[Var]) -> list[Let] | None:
+def _try(
+    fn: Fn, lets: list[Let], j: int, k: int, roots: dict[Var, Var], around: Around, kept: Collection[Var]
+) -> list[Let] | None:
     """The statements with the j-th and the k-th joined, or None."""
     a, b = lets[j], lets[k]
-    if a.op is not b.op:
+    if a.op is not b.op or not _MAY[a.op.name](a, b):
         return None
-    roots = _roots(lets)
     before, behind = _split(lets[j:k], roots)
     mine = behind[1:]  # but the first statement itself
     if any(map(effectful, mine)) or uses(b) & {o for let in mine for o in let.outs}:
@@ -76,16 +77,18 @@ def _try(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collecti
         return None
     new = _JOIN[a.op.name](a, b, roots, around)
     if new is None and a.op.name == "loop":
-        new = _in_a_row(a, b, roots, around, use_counts(replace(fn, lets=tuple(lets))), kept)
+        new = _in_a_row(a, b, roots, around, with_lets(fn, lets), kept)
     return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
 
 
-def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Collection[Var]) -> list[Let] | None:
+def _left_to(
+    fn: Fn, lets: list[Let], j: int, k: int, roots: dict[Var, Var], around: Around, kept: Collection[Var]
+) -> list[Let] | None:
     """The statements with the k-th, a loop, doing too what the j-th does to an array that both work on; or None."""
     a, b = lets[j], lets[k]
-    if a.op.name != "loop" or b.op.name != "loop" or _bounds(a) != _bounds(b) or effectful(a):
+    if a.op.name != "loop" or b.op.name != "loop" or not _same_range(a, b):
         return None
-    roots, between = _roots(lets), lets[j + 1 : k]
+    between = lets[j + 1 : k]
     for x in [o for o in a.outs[: Loop.of(a).count] if o in Loop.of(b).init]:
         found = parted(a, x)
         if found is None:
@@ -94,7 +97,7 @@ def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Coll
         if any(_overwrites(let, mine, roots) or _overwrites(mine, let, roots) for let in (rest, *between)):
             continue
         every = [*lets[:j], rest, *between, mine, *lets[k:]]
-        new = _in_a_row(mine, b, roots, around, use_counts(replace(fn, lets=tuple(every))), kept)
+        new = _in_a_row(mine, b, roots, around, with_lets(fn, every), kept)
         if new is not None:
             return [*lets[:j], rest, *between, new, *lets[k + 1 :]]
     return None
@@ -103,12 +106,14 @@ def _left_to(fn: Fn, lets: list[Let], j: int, k: int, around: Around, kept: Coll
 def _split(lets: Sequence[Let], roots: dict[Var, Var]) -> tuple[list[Let], list[Let]]:
     """What may stand before the first of these statements, and what must stay behind it (itself included)."""
     behind, before = [lets[0]], []
-    made = set(lets[0].outs)
+    made, read, lost = set(lets[0].outs), _arrays(lets[0], roots), _lost(lets[0], roots)
     for let in lets[1:]:
-        stays = uses(let) & made or any(_overwrites(let, other, roots) or _overwrites(other, let, roots) for other in behind)
+        stays = uses(let) & made or _lost(let, roots) & read or _arrays(let, roots) & lost
         if stays or any(map(effectful, behind)):  # nothing overtakes what may raise
             behind.append(let)
-            made |= set(let.outs)
+            made.update(let.outs)
+            read |= _arrays(let, roots)
+            lost |= _lost(let, roots)
         else:
             before.append(let)
     return before, behind
@@ -128,16 +133,20 @@ def _arrays(let: Let, roots: dict[Var, Var]) -> set[Var]:
     return {roots.get(v, v) for v in uses(let) if v.type.shape}
 
 
+def _lost(let: Let, roots: dict[Var, Var]) -> set[Var]:
+    return {roots.get(v, v) for v in consumes(let)}
+
+
 def _overwrites(a: Let, b: Let, roots: dict[Var, Var]) -> bool:
     """Does the first write over memory that the second reads?"""
-    return bool({roots.get(v, v) for v in consumes(a)} & _arrays(b, roots))
+    return bool(_lost(a, roots) & _arrays(b, roots))
 
 
 # ---- loops
 
 
 def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
-    if uses(b) & set(a.outs) or _bounds(a) != _bounds(b) or effectful(a):
+    if uses(b) & set(a.outs):
         return None
     if _overwrites(a, b, roots) or _overwrites(b, a, roots):
         return _twins(a, b, around)
@@ -173,17 +182,23 @@ def _beside(a: Let, b: Let, reverse: bool) -> Let:
 
 
 def _in_a_row(
-    a: Let, b: Let, roots: dict[Var, Var], around: Around, counts: Counter[Var], kept: Collection[Var]
+    a: Let, b: Let, roots: dict[Var, Var], around: Around, block: Fn, kept: Collection[Var]
 ) -> Let | None:
     """The second works on what the first leaves. (What may run in any order is not tied to what may not: it is vectorised.)"""
-    if _bounds(a) != _bounds(b) or effectful(a) or _overwrites(a, b, roots):
+    if _overwrites(a, b, roots):
         return None
     if not all(any_order(Loop.of(let), around.within(let)[0]) for let in (a, b)):
         return None
-    new = chained(a, b, Loop.of(a).reverse, around, counts, roots, kept)
+    new = chained(a, b, Loop.of(a).reverse, around, use_counts(block), roots, kept)
     return None if new is None else _inside(with_fns(new, map(simplify, new.fns)), around)
 
 
+def _same_range(a: Let, b: Let) -> bool:
+    """Do both run over one range, so that they may be one loop? (What the first raises stands before all that the second does.)"""
+    return _bounds(a) == _bounds(b) and not effectful(a)
+
+
+@fact
 def _bounds(let: Let) -> tuple[Any, ...]:
     view = Loop.of(let)
     return view.lo, view.hi, view.policy, view.parallel
@@ -224,10 +239,12 @@ def _body(one: Loop, two: Loop, first: list[int], second: list[int], count: int)
 # ---- branches
 
 
+def _same_predicate(a: Let, b: Let) -> bool:
+    return bool(Cond.of(a).predicate == Cond.of(b).predicate)
+
+
 def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     one, two = Cond.of(a), Cond.of(b)
-    if one.predicate != two.predicate:
-        return None
     fns, args = [], []
     for (f, mine), (g, his) in zip(one.branches, two.branches, strict=True):
         at = {o: k for k, o in enumerate(a.outs)}
@@ -271,4 +288,5 @@ def _branch(f: Fn, mine: Sequence[Any], g: Fn, his: Sequence[Any], every: list[A
     return trace(write, [in_terms_of(like[x], swap) for x in every], f.name)
 
 
+_MAY = {"loop": _same_range, "cond": _same_predicate}  # what is asked first, because it costs nothing
 _JOIN = {"loop": _loops, "cond": _conds}

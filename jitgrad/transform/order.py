@@ -7,21 +7,24 @@ read late has an adjoint of its own, whose sum with the other is dense. So this 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from ..ir.core import Fn, Let, Var
-from ..ir.walk import definitions, uses, with_fns, with_lets
+from ..ir.walk import definitions, fact, uses, with_fns, with_lets
 from ..ops.cond import Cond
 from ..ops.loop import Loop
 from ..ops.while_ import While
 
 
-def consumes(let: Let) -> set[Var]:
+@fact
+def consumes(let: Let) -> AbstractSet[Var]:
     """The arrays in whose buffer the statement would like to write."""
     rule = _CONSUMES.get(let.op.name)
     return {a for a in rule(let) if isinstance(a, Var) and a.type.shape} if rule else set()
 
 
-def overwritten(fn: Fn) -> set[Var]:
+@fact
+def overwritten(fn: Fn) -> AbstractSet[Var]:
     return {a for let in fn.lets for a in consumes(let)}
 
 

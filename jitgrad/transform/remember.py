@@ -158,7 +158,7 @@ def weighed(q: Question, way: Split) -> Split:
     weigh = weigher(q)
     have = q.free | way.finals
 
-    def made_of(v: Var) -> set[Var] | None:
+    def made_of(v: Var) -> AbstractSet[Var] | None:
         found = sources(v, defs.get(v), q, way)
         if found is None:
             return None
