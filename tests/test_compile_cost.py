@@ -51,9 +51,9 @@ def test_programs_stay_small_and_are_not_walked_over_and_over(name, monkeypatch)
     walks = Counter()
     rewritten = simplify_module.rewritten
 
-    def counted(fn, kind):
-        walks[kind.__name__] += 1
-        return rewritten(fn, kind)
+    def counted(rewriter):
+        walks[type(rewriter).__name__] += 1
+        return rewritten(rewriter)
 
     monkeypatch.setattr(simplify_module, "rewritten", counted)
     case = CASES[name]

@@ -212,6 +212,7 @@ def slimmer(let: Let, outs: tuple[Var, ...], args: tuple[Atom, ...], attrs: dict
     """The construct with some of its results and arguments; itself where it is all of them."""
     if len(outs) == len(let.outs) and len(args) == len(let.args) and all(f is g for f, g in zip(fns, let.fns, strict=True)):
         return let
+    attrs = {k: v for k, v in attrs.items() if k != "ragged" or v}  # written as `bind` writes it
     return replace(let, outs=outs, args=args, attrs=attrs, fns=fns)
 
 

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..ir.core import Atom, Let, Var, swap_atom, swap_type
+from ..ir.core import Atom, Let, Lit, Var, swap_atom, swap_type
 from ..ops.loop import Loop
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum", "eq", "ne", "and", "or", "xor"}
+
+
+def steady(carries: Sequence[Var], nexts: Sequence[Atom], init: Sequence[Atom]) -> list[bool]:
+    """Carries that come out of every iteration as they went in."""
+    return [r is p or (isinstance(r, Lit) and r == a) for p, r, a in zip(carries, nexts, init, strict=True)]
 
 
 def congruent(view: Loop, init: Sequence[Atom], consts: Sequence[Atom]) -> list[int]:
@@ -54,4 +59,4 @@ def _key(let: Let, names: dict[Var, Var]) -> Any:
     return let.op.name, args, tuple(sorted(let.attrs.items())), let.fns, types
 
 
-__all__ = ["congruent"]
+__all__ = ["COMMUTATIVE", "congruent", "steady"]

@@ -194,7 +194,7 @@ def _in_a_row(
 
 
 def _same_range(a: Let, b: Let) -> bool:
-    """Do both run over one range, so that they may be one loop? (What the first raises stands before all that the second does.)"""
+    """Do both run over one range, so that they may be one loop? (If the first raises, nothing of the second has been done.)"""
     return _bounds(a) == _bounds(b) and not effectful(a)
 
 

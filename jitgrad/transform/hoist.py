@@ -76,6 +76,6 @@ def in_bounds(let: Let, ins: Sequence[Value], at: Rewriter) -> bool:
 
 def hoist(fn: Fn) -> Fn:
     root = Hoister(fn)
-    new = rewritten(fn, lambda _: root)
+    new = rewritten(root)
     return new if root.moved else fn
 

@@ -19,7 +19,7 @@ from ..ir.walk import needed, widen
 from ..ops.cond import Cond
 from ..ops.loop import Loop, kept_pairs
 from ..ops.while_ import While
-from .congruence import congruent
+from .congruence import congruent, steady
 
 Outs = Sequence[Value]
 
@@ -52,15 +52,9 @@ class Rewriter:
         return way(self, let, ins) if way else self.statement(let, ins)
 
 
-def rewritten(fn: Fn, make: Callable[[Fn], Rewriter]) -> Fn:
-    return needed(trace(lambda *xs: make(fn).run(*xs), fn.params, fn.name))
-
-
-def _unchanged(carries: Sequence[Any], nexts: Sequence[Atom], init: Outs) -> list[bool]:
-    """Carries that come out of every iteration as they went in."""
-    return [
-        r is p or (isinstance(r, Lit) and r == a.atom) for p, r, a in zip(carries, nexts, init, strict=True)
-    ]
+def rewritten(rewriter: Rewriter) -> Fn:
+    fn = rewriter.fn
+    return needed(trace(rewriter.run, fn.params, fn.name))
 
 
 def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
@@ -69,10 +63,11 @@ def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     lo, hi = dim_of(view.lo.atom), dim_of(view.hi.atom)
     if isinstance(lo, int) and isinstance(hi, int) and hi <= lo and not view.rows:
         return view.init
-    same = _unchanged(view.carries, view.nexts, view.init)
+    first, consts = ([v.atom for v in group] for group in (view.init, view.consts))
+    same = steady(view.carries, view.nexts, first)
     for _, j in view.ragged:
         same[j] = False
-    like = congruent(view, [v.atom for v in view.init], [v.atom for v in view.consts])
+    like = congruent(view, first, consts)
     keep = [k for k in range(c) if not same[k] and like[k] == k]
     child = self.child(view.body, "loop")
 

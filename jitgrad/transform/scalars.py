@@ -34,7 +34,7 @@ Cells = Any  # an array of objects: a Value for each element
 
 
 def scalars(fn: Fn) -> Fn:
-    return rewritten(fn, Splitter) if any(_concerned(let) for let in fn.lets) else fn
+    return rewritten(Splitter(fn)) if any(_concerned(let) for let in fn.lets) else fn
 
 
 def _concerned(let: Let) -> bool:

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from ..ir.build import Value, again, literal, replay, trace, value
+from ..ir.build import Value, again, current, literal, replay, trace, value
 from ..ir.core import F64, FLOATS, Atom, Fn, Let, Lit, Op, Type, Var
 from ..ir.interp import NUMPY
 from ..ir.walk import alike, everywhere, use_counts
@@ -26,6 +26,7 @@ from .cells import CELLS
 from .congruence import COMMUTATIVE
 from .order import overwritten
 from .rewrite import Outs, Rewriter, rewritten
+from .settled import Asked, settled
 
 # ---- the rules: left side, right side; `once`: only where the inner value has no other use
 
@@ -125,12 +126,13 @@ def key_of(op: Op, args: tuple[Atom, ...], attrs: Any) -> Key:
 
 
 class Simplifier(Rewriter):
-    """Equal statements are one, so that uses can be counted."""
+    merged = True  # equal statements are one, so that uses can be counted
 
     def __init__(self, fn: Fn, parent: Simplifier | None = None, kind: str = "root") -> None:
         super().__init__(fn, parent, kind)
         # What is known of the variables written so far, here and in all other bodies: no two have a variable in common.
         self.defs: dict[Atom, tuple[Op, tuple[Atom, ...], Any]] = parent.defs if parent else {}
+        self.asked: Asked = parent.asked if parent else Asked()
         self.seen: dict[Key, Outs] = {}
         self.uses: dict[Var, int] = {}
         self.counts = use_counts(fn)
@@ -158,14 +160,15 @@ class Simplifier(Rewriter):
         return super().run(*args)
 
     def is_overwritten(self, v: Atom) -> bool:
-        return any(v in at.lost for at in self.chain())
+        lost = any(v in at.lost for at in self.chain())
+        self.asked.again |= lost
+        return lost
 
     def used_once(self, v: Atom) -> bool:
-        return sum(at.uses.get(v, 0) for at in self.chain()) <= 1
-
-    def owned(self, v: Atom) -> bool:
-        """May a rule take its statement apart, because nobody else wants it?"""
-        return self.used_once(v)
+        once = sum(at.uses.get(v, 0) for at in self.chain()) <= 1
+        if not (once and self.merged):
+            self.asked.shared.add(v)
+        return once
 
     def statement(self, let: Let, ins: Outs) -> Outs:
         atoms = tuple(v.atom for v in ins)
@@ -209,8 +212,14 @@ class Simplifier(Rewriter):
             found = match(pattern, atoms, self)
             if found is not None:
                 return list(replay(typed(pattern.right, let.outs[0].type.dtype, ins), *found, each=self.each))
-        rule = CELLS.get(let.op.name)
-        new = rule(self, let, ins) if rule else None
+        return self.by_rule(let, ins) if let.op.name in CELLS else None
+
+    def by_rule(self, let: Let, ins: Outs) -> Outs | None:
+        """What a rule about cells and shapes writes."""
+        lets = current().lets
+        before = len(lets)
+        new = CELLS[let.op.name](self, let, ins)
+        self.asked.again |= len(lets) > before
         return None if new is None else [new]
 
     def wrote(self, let: Let, ins: Outs, outs: Outs) -> None:
@@ -247,7 +256,7 @@ def match(pattern: Pattern, atoms: Sequence[Atom], rw: Simplifier) -> list[Value
             made = rw.define(have)
             if made is None or made[0] is not inner[want].op or not all(map(same, inner[want].args, made[1])):
                 return False
-            return not pattern.once or rw.owned(have)
+            return not pattern.once or (rw.used_once(have) and rw.merged)
         return found.setdefault(want, have) == have  # type: ignore[arg-type]
 
     if not all(map(same, pattern.root.args, atoms)):
@@ -271,33 +280,21 @@ def fold(let: Let, atoms: Sequence[Atom]) -> Lit | None:
 class First(Simplifier):
     """The first pass: what it meets may have a twin further down, `1.0 / z` in both partials of `div` say."""
 
-    waits = False  # (of the whole program) for a second pass, which can take something apart
-
-    def owned(self, v: Atom) -> bool:
-        *_, root = self.chain()
-        root.waits = root.waits or self.used_once(v)
-        return False
+    merged = False
 
 
 def simplify(fn: Fn) -> Fn:
-    """Until nothing changes. What comes out is known, and goes in again for nothing."""
+    """Until nothing changes. What comes out is known, and goes in again for nothing; what was simple is the same object."""
     if fn in _simple:
         return fn
-    first = First(fn)
-    new = rewritten(fn, lambda _: first)
-    settled = not first.waits and alike(fn, new)  # then a second pass would do what the first did: nothing
-    fn = fn if settled else _settled(new)
-    _simple.add(fn)
-    return fn
-
-
-def _settled(fn: Fn) -> Fn:
-    size = statements(fn)
-    for _ in range(8):
-        fn = rewritten(fn, Simplifier)
-        before, size = size, statements(fn)
-        if size == before:
+    for kind in (First, *[Simplifier] * 8):
+        simplifier = kind(fn)
+        new = rewritten(simplifier)
+        done = settled(new, simplifier.asked) or (simplifier.merged and statements(new) == statements(fn))
+        fn = fn if alike(fn, new) else new
+        if done:
             break
+    _simple.add(fn)
     return fn
 
 

@@ -20,7 +20,7 @@ from .rewrite import Outs, Rewriter, rewritten
 
 
 def wraps(fn: Fn) -> Fn:
-    return rewritten(fn, Wrapper) if any(let.op.name == "mod" and let.outs[0].type == I64 for _, let in everywhere(fn)) else fn
+    return rewritten(Wrapper(fn)) if any(let.op.name == "mod" and let.outs[0].type == I64 for _, let in everywhere(fn)) else fn
 
 
 class Wrapper(Rewriter):
