@@ -164,6 +164,10 @@ def of_symbol(s: Hashable) -> Dim:
 
 def combine(a: DimLike, b: DimLike, k: int) -> DimLike:
     """a + k * b"""
+    if isinstance(b, int):
+        return Dim(a.terms, a.c + k * b) if isinstance(a, Dim) else a + k * b
+    if isinstance(a, int) and k == 1:
+        return Dim(b.terms, a + b.c)
     (ta, ca), (tb, cb) = parts(a), parts(b)
     terms = dict(ta)
     for s, v in tb.items():

@@ -40,12 +40,13 @@ def chained(
 ) -> Let | None:
     """The joint loop. `counts`: how often the block mentions a variable; `roots`: views -> the array that they show; `kept`:
     arrays that stay as they are, because what overwrites them does so in a copy."""
-    one, two = Loop.of(a), replace(Loop.of(b), body=copied(b.fns[0]))
+    one, two = Loop.of(a), Loop.of(b)
     shared = _shared(a, one, two, counts, kept)
     if not any(s.carry[0] is not None for s in shared) or _views_meet(one, two, roots):
         return None
     if one.ragged or two.ragged or len({v for v in uses(a) | uses(b) if v.type.shape}) > MANY:
         return None
+    two = replace(two, body=copied(two.body))
     if not all(_in_turn(s, one, two, a, replace(b, fns=(two.body,)), reverse, around) for s in shared):
         return None
     return _joint(a, b, one, two, shared, reverse)

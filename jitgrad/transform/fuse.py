@@ -12,8 +12,8 @@ Loops that both overwrite one array join where it is one carry: the same recurre
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.build import Value, replay, trace
@@ -29,19 +29,50 @@ from .order import consumes
 from .parted import parted
 from .simplify import simplify
 
+
+@dataclass
+class Block:
+    """What stays as it is while statements of a block join. `roots`: views -> the array whose memory they show."""
+
+    fn: Fn
+    around: Around
+    kept: Collection[Var]
+    roots: Mapping[Var, Var]
+    free: dict[Let, bool] = field(default_factory=dict)  # loops that were asked about: may their iterations run in any order?
+
+    def any_order(self, let: Let) -> bool:
+        if let not in self.free:
+            self.free[let] = any_order(Loop.of(let), self.around.within(let)[0])
+        return self.free[let]
+
+    def arrays(self, let: Let) -> set[Var]:
+        return {self.roots.get(v, v) for v in uses(let) if v.type.shape}
+
+    def lost(self, let: Let) -> set[Var]:
+        return {self.roots.get(v, v) for v in consumes(let)}
+
+    def overwrites(self, a: Let, b: Let) -> bool:
+        """Does the first write over memory that the second reads?"""
+        return bool(self.lost(a) & self.arrays(b))
+
+    def meet(self, a: Let, b: Let) -> bool:
+        """Does one of them write over memory that the other reads?"""
+        return self.overwrites(a, b) or self.overwrites(b, a)
+
+
 VIEWS = {"get", "reshape", "transpose", "broadcast"}  # pulls: another look at the memory of their first argument
 
 
 def fuse(fn: Fn, around: Around = Around(), kept: Collection[Var] = ()) -> Fn:  # noqa: B008  (immutable)
     """`kept`: arrays that stay as they are, whoever overwrites them."""
     lets = [_inside(let, around) for let in fn.lets]
-    roots = _roots(lets)
+    block = Block(fn, around, kept, _roots(lets))
     k = 1
     while k < len(lets):
         joined = None
         if lets[k].op.name in _JOIN:
             ways = ((j, way) for way in (_try, _left_to) for j in range(k))
-            joined = next((new for j, way in ways if (new := way(fn, lets, j, k, roots, around, kept)) is not None), None)
+            joined = next((new for j, way in ways if (new := way(block, lets, j, k)) is not None), None)
         lets, k = (lets, k + 1) if joined is None else (joined, 1)
     return with_lets(fn, lets)
 
@@ -62,28 +93,24 @@ def _inside(let: Let, around: Around) -> Let:
     return with_fns(let, [fuse(f, a, kept) for f, a in zip(let.fns, around.within(let), strict=True)])
 
 
-def _try(
-    fn: Fn, lets: list[Let], j: int, k: int, roots: dict[Var, Var], around: Around, kept: Collection[Var]
-) -> list[Let] | None:
+def _try(block: Block, lets: list[Let], j: int, k: int) -> list[Let] | None:
     """The statements with the j-th and the k-th joined, or None."""
     a, b = lets[j], lets[k]
     if a.op is not b.op or not _MAY[a.op.name](a, b):
         return None
-    before, behind = _split(lets[j:k], roots)
+    before, behind = _split(block, lets[j:k])
     mine = behind[1:]  # but the first statement itself
     if any(map(effectful, mine)) or uses(b) & {o for let in mine for o in let.outs}:
         return None
-    if any(_overwrites(b, let, roots) or _overwrites(let, b, roots) for let in mine):
+    if any(block.meet(b, let) for let in mine):
         return None
-    new = _JOIN[a.op.name](a, b, roots, around)
+    new = _JOIN[a.op.name](block, a, b)
     if new is None and a.op.name == "loop":
-        new = _in_a_row(a, b, roots, around, with_lets(fn, lets), kept)
+        new = _in_a_row(block, lets, a, b)
     return None if new is None else [*lets[:j], *before, new, *mine, *lets[k + 1 :]]
 
 
-def _left_to(
-    fn: Fn, lets: list[Let], j: int, k: int, roots: dict[Var, Var], around: Around, kept: Collection[Var]
-) -> list[Let] | None:
+def _left_to(block: Block, lets: list[Let], j: int, k: int) -> list[Let] | None:
     """The statements with the k-th, a loop, doing too what the j-th does to an array that both work on; or None."""
     a, b = lets[j], lets[k]
     if a.op.name != "loop" or b.op.name != "loop" or not _same_range(a, b):
@@ -94,26 +121,25 @@ def _left_to(
         if found is None:
             continue
         rest, mine = found
-        if any(_overwrites(let, mine, roots) or _overwrites(mine, let, roots) for let in (rest, *between)):
+        if any(block.meet(let, mine) for let in (rest, *between)):
             continue
-        every = [*lets[:j], rest, *between, mine, *lets[k:]]
-        new = _in_a_row(mine, b, roots, around, with_lets(fn, every), kept)
+        new = _in_a_row(block, [*lets[:j], rest, *between, mine, *lets[k:]], mine, b)
         if new is not None:
             return [*lets[:j], rest, *between, new, *lets[k + 1 :]]
     return None
 
 
-def _split(lets: Sequence[Let], roots: dict[Var, Var]) -> tuple[list[Let], list[Let]]:
+def _split(block: Block, lets: Sequence[Let]) -> tuple[list[Let], list[Let]]:
     """What may stand before the first of these statements, and what must stay behind it (itself included)."""
     behind, before = [lets[0]], []
-    made, read, lost = set(lets[0].outs), _arrays(lets[0], roots), _lost(lets[0], roots)
+    made, read, lost = set(lets[0].outs), block.arrays(lets[0]), block.lost(lets[0])
     for let in lets[1:]:
-        stays = uses(let) & made or _lost(let, roots) & read or _arrays(let, roots) & lost
+        stays = uses(let) & made or block.lost(let) & read or block.arrays(let) & lost
         if stays or any(map(effectful, behind)):  # nothing overtakes what may raise
             behind.append(let)
             made.update(let.outs)
-            read |= _arrays(let, roots)
-            lost |= _lost(let, roots)
+            read |= block.arrays(let)
+            lost |= block.lost(let)
         else:
             before.append(let)
     return before, behind
@@ -129,29 +155,16 @@ def _roots(lets: Sequence[Let]) -> dict[Var, Var]:
     return out
 
 
-def _arrays(let: Let, roots: dict[Var, Var]) -> set[Var]:
-    return {roots.get(v, v) for v in uses(let) if v.type.shape}
-
-
-def _lost(let: Let, roots: dict[Var, Var]) -> set[Var]:
-    return {roots.get(v, v) for v in consumes(let)}
-
-
-def _overwrites(a: Let, b: Let, roots: dict[Var, Var]) -> bool:
-    """Does the first write over memory that the second reads?"""
-    return bool(_lost(a, roots) & _arrays(b, roots))
-
-
 # ---- loops
 
 
-def _loops(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
+def _loops(block: Block, a: Let, b: Let) -> Let | None:
     if uses(b) & set(a.outs):
         return None
-    if _overwrites(a, b, roots) or _overwrites(b, a, roots):
-        return _twins(a, b, around)
-    reverse = _direction(a, b, around)
-    return None if reverse is None else _inside(_beside(a, b, reverse), around)
+    if block.meet(a, b):
+        return _twins(a, b, block.around)
+    reverse = _direction(block, a, b)
+    return None if reverse is None else _inside(_beside(a, b, reverse), block.around)
 
 
 def _twins(a: Let, b: Let, around: Around) -> Let | None:
@@ -181,16 +194,13 @@ def _beside(a: Let, b: Let, reverse: bool) -> Let:
     return Let(outs, a.op, args, attrs, (simplify(body),), a.where)
 
 
-def _in_a_row(
-    a: Let, b: Let, roots: dict[Var, Var], around: Around, block: Fn, kept: Collection[Var]
-) -> Let | None:
+def _in_a_row(block: Block, lets: Sequence[Let], a: Let, b: Let) -> Let | None:
     """The second works on what the first leaves. (What may run in any order is not tied to what may not: it is vectorised.)"""
-    if _overwrites(a, b, roots):
+    if block.overwrites(a, b) or not (block.any_order(a) and block.any_order(b)):
         return None
-    if not all(any_order(Loop.of(let), around.within(let)[0]) for let in (a, b)):
-        return None
-    new = chained(a, b, Loop.of(a).reverse, around, use_counts(block), roots, kept)
-    return None if new is None else _inside(with_fns(new, map(simplify, new.fns)), around)
+    counts = use_counts(with_lets(block.fn, lets))
+    new = chained(a, b, Loop.of(a).reverse, block.around, counts, block.roots, block.kept)
+    return None if new is None else _inside(with_fns(new, map(simplify, new.fns)), block.around)
 
 
 def _same_range(a: Let, b: Let) -> bool:
@@ -204,13 +214,13 @@ def _bounds(let: Let) -> tuple[Any, ...]:
     return view.lo, view.hi, view.policy, view.parallel
 
 
-def _direction(a: Let, b: Let, around: Around) -> bool | None:
+def _direction(block: Block, a: Let, b: Let) -> bool | None:
     ways = [Loop.of(let).reverse for let in (a, b)]
     if ways[0] == ways[1]:
         return ways[0]
-    if any_order(Loop.of(b), around.within(b)[0]):
+    if block.any_order(b):
         return ways[0]
-    return ways[1] if any_order(Loop.of(a), around.within(a)[0]) else None
+    return ways[1] if block.any_order(a) else None
 
 
 def _renamed(view: Loop) -> Loop:
@@ -243,7 +253,7 @@ def _same_predicate(a: Let, b: Let) -> bool:
     return bool(Cond.of(a).predicate == Cond.of(b).predicate)
 
 
-def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
+def _conds(block: Block, a: Let, b: Let) -> Let | None:
     one, two = Cond.of(a), Cond.of(b)
     fns, args = [], []
     for (f, mine), (g, his) in zip(one.branches, two.branches, strict=True):
@@ -256,7 +266,7 @@ def _conds(a: Let, b: Let, roots: dict[Var, Var], around: Around) -> Let | None:
     if pairs is None:
         return None
     attrs: dict[str, Any] = {"split": len(args[0]), **({"ragged": pairs} if pairs else {})}
-    return _inside(Let((*a.outs, *b.outs), a.op, joined, attrs, tuple(fns), a.where), around)
+    return _inside(Let((*a.outs, *b.outs), a.op, joined, attrs, tuple(fns), a.where), block.around)
 
 
 def _pairs(a: Let, b: Let) -> Ragged | None:
