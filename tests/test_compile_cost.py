@@ -29,19 +29,19 @@ from jitgrad.transform.simplify import simplify
 
 # fmt: off
 COSTS = {  # a fifth more than what it is
-    "Lennard-Jones":    (55, 34),
-    "Lotka-Volterra":   (130, 18),
-    "Lorenz-96":        (208, 44),
-    "heat":             (75, 68),
-    "Gauss-Seidel":     (50, 34),
-    "LU":               (45, 30),
-    "Cholesky":         (56, 34),
-    "tridiagonal":      (80, 28),
-    "shallow water":    (315, 86),
-    "Gram-Schmidt":     (85, 52),
-    "Viterbi":          (112, 68),
-    "hares":            (175, 24),
-    "hares, Hessian":   (400, 30),
+    "Lennard-Jones":    (55, 16),
+    "Lotka-Volterra":   (130, 5),
+    "Lorenz-96":        (208, 26),
+    "heat":             (75, 40),
+    "Gauss-Seidel":     (50, 15),
+    "LU":               (45, 17),
+    "Cholesky":         (56, 21),
+    "tridiagonal":      (80, 14),
+    "shallow water":    (315, 45),
+    "Gram-Schmidt":     (85, 26),
+    "Viterbi":          (112, 38),
+    "hares":            (175, 11),
+    "hares, Hessian":   (400, 15),
 }
 # fmt: on
 

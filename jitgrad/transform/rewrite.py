@@ -57,11 +57,16 @@ def rewritten(rewriter: Rewriter) -> Fn:
     return needed(trace(rewriter.run, fn.params, fn.name))
 
 
+def idle(lo: DimLike, hi: DimLike, rows: Sequence[Atom]) -> bool:
+    """Does a loop with these bounds and rows give what it began with?"""
+    return isinstance(lo, int) and isinstance(hi, int) and hi <= lo and not rows
+
+
 def _loop(self: Rewriter, let: Let, ins: Outs) -> Outs:
     view = Loop.of(let, ins)
     c = view.count
     lo, hi = dim_of(view.lo.atom), dim_of(view.hi.atom)
-    if isinstance(lo, int) and isinstance(hi, int) and hi <= lo and not view.rows:
+    if idle(lo, hi, view.rows):
         return view.init
     first, consts = ([v.atom for v in group] for group in (view.init, view.consts))
     same = steady(view.carries, view.nexts, first)

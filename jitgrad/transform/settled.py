@@ -6,7 +6,7 @@ that it is still writing:
     which values have one use in it         rules that take statements apart ask; those they asked about are noted
     which arrays are overwritten in it      rules that read through a window ask
     what rules write themselves             nobody has looked at these statements yet
-    what its loops hand on                  carries that do not change any more, or are equal now
+    what its loops hand on                  carries that do not change any more, or are equal now; rows that nobody reads
     what its bodies use first               constants are numbered in that order
 
 Where none of this has changed, another pass does what this one did last: it writes the same statements.
@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from ..ir.core import Atom, Fn, Let, Var, type_vars, vars_of
+from ..ir.core import Atom, Fn, Let, Var, dim_of, type_vars, vars_of
 from ..ir.walk import use_counts
 from ..ops.loop import Loop
 from ..ops.while_ import While
 from .congruence import congruent, steady
+from .rewrite import idle
 
 
 @dataclass
@@ -54,7 +55,7 @@ def _nothing(let: Let) -> bool:
 
 def _loop(let: Let) -> bool:
     view = Loop.of(let)
-    if any(steady(view.carries, view.nexts, view.init)):
+    if idle(dim_of(view.lo), dim_of(view.hi), view.rows) or any(steady(view.carries, view.nexts, view.init)):
         return False
     return congruent(view, view.init, view.consts) == list(range(view.count)) and in_order([view.body], 1 + view.count)
 
