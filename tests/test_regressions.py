@@ -260,3 +260,33 @@ def test_a_new_shape_of_negative_sizes() -> None:
     assert f(X, 2, 3).shape == (2, 3)
     with pytest.raises(ShapeError, match="is negative"):
         f(X, -2, -3)
+
+
+# ---- errors of what nobody uses
+
+
+def reads_in_a_loop_in_a_branch(x: np.ndarray, k: int) -> Any:
+    if x[0] > 0.0:
+        for j in range(k):
+            x[j]
+    return x[0] * 2.0
+
+
+def reads_in_a_while_in_a_branch(x: np.ndarray, k: int) -> Any:
+    if x[0] > 0.0:
+        j = 0
+        while j < k:
+            x[j]
+            j += 1
+    return x[0] * 2.0
+
+
+@pytest.mark.parametrize("f", [reads_in_a_loop_in_a_branch, reads_in_a_while_in_a_branch])
+@pytest.mark.parametrize("what", [jg.jit, jg.grad])
+def test_a_read_out_of_bounds_raises_though_nobody_uses_what_is_read(f: Any, what: Any) -> None:
+    g = what(f)
+    g(X, 6)
+    with pytest.raises(IndexError):
+        f(X, 7)
+    with pytest.raises(IndexError):
+        g(X, 7)

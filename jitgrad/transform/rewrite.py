@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.build import Scope, Value, current, replay, trace, trace_open
 from ..ir.core import I64, Atom, Fn, Let, Lit, dim_of
 from ..ir.dims import DimLike
-from ..ir.walk import needed, widen
+from ..ir.walk import effectful, needed, widen
 from ..ops.cond import Cond
 from ..ops.loop import Loop, kept_pairs
 from ..ops.while_ import While
@@ -128,7 +128,7 @@ def _cond(self: Rewriter, let: Let, ins: Outs) -> Outs:
     ks = [k for k, same in enumerate(equal) if not same]
     (a, of_a), (b, of_b) = sides
     written: Outs = ()
-    if ks or any(inner.op.effect for fn in (a, b) for inner in fn.lets):
+    if ks or any(map(effectful, (*a.lets, *b.lets))):
         a, b = (needed(replace(fn, results=tuple(fn.results[k] for k in ks))) for fn in (a, b))
         ragged = kept_pairs(view.ragged, ks, ks)
         written = Cond(view.predicate, a, of_a, b, of_b, ragged).bind([let.outs[k].hint for k in ks])
