@@ -166,7 +166,7 @@ class Simplifier(Rewriter):
 
     def used_once(self, v: Atom) -> bool:
         once = sum(at.uses.get(v, 0) for at in self.chain()) <= 1
-        if not (once and self.merged):
+        if not (once and self.merged):  # as far as is known now
             self.asked.shared.add(v)
         return once
 
@@ -293,8 +293,8 @@ def simplify(fn: Fn) -> Fn:
         done = settled(new, simplifier.asked) or (simplifier.merged and statements(new) == statements(fn))
         fn = fn if alike(fn, new) else new
         if done:
+            _simple.add(fn)
             break
-    _simple.add(fn)
     return fn
 
 
