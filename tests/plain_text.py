@@ -52,7 +52,8 @@ class _NumPy:
     @staticmethod
     def empty(shape: Any, dtype: Any = float) -> Any:
         kind = np.dtype(dtype).kind
-        return np.full(shape, np.nan if kind == "f" else 0 if kind == "b" else -(10**6), dtype)
+        poison = np.nan if kind == "f" else 0 if kind == "b" else max(-(10**6), int(np.iinfo(dtype).min)) or 77
+        return np.full(shape, poison, dtype)
 
 
 ROUTINES: dict[str, Any] = {"gemm": _gemm, "gemv": _gemv, "gesv": _gesv, "grow": _grow, "empty": _NumPy.empty, "zeros": np.zeros}

@@ -97,7 +97,7 @@ SHAPE_OF_PLANS = [
     ("put into a parameter", lambda x: put(x, 1.0, 0), (VECTOR,), ["i"], 1),
     ("the old version lives", lambda x: (lambda a: (a, put(a, 1.0, 0)))(x * 2.0), (VECTOR,), ["i"], 2),
     ("in-place loop", lambda x: loop(value(0), size(n), lambda i, a: put(a, get(a, i) * 2.0, i), x * 2.0)[0],
-        (VECTOR,), ["i", "i"], 1),
+        (VECTOR,), ["i"], 1),
     ("rows of rows are one allocation", PROGRAMS["nested_rows"].body, (MATRIX,), ["i(j)"], 1),
     ("rows put into a longer row are made there", PROGRAMS["padded_rows"].body, (MATRIX,), ["i(j)"], 1),
     ("exchanged carries change their owners", PROGRAMS["carries_rotate"].body, (VECTOR,) * 3, ["i", "i", "i"], 4),

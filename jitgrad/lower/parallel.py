@@ -54,8 +54,9 @@ from .plan import (
     everywhere,
     map_blocks,
 )  # fmt: skip
-from .races import Ranges, Verdict, judge, other_names
+from .races import Verdict, judge
 from .tidy import makes, reads, window_vars
+from .touches import Ranges, other_names
 from .write import filled, least
 
 THREADS = "get_num_threads"

@@ -6,46 +6,22 @@ They may if of every cell of memory that two of them touch neither writes it, if
 if none may raise. What only adds to a scalar (or to cells of an array that others add to as well) does not forbid it: each
 thread can do so in memory of its own. What an iteration allocates is its own.
 
-That two cells differ is proven of their indices (`ir/affine.py`): the cells of an iteration i and of a later one, whose index
-is a symbol from i + 1 on. What is computed in the iterations is a symbol of its own in each, about which nothing is known.
+That two cells differ is proven of their indices: the cells of an iteration i and of a later one (`touches.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir.affine import differ, ranged, unknown
-from ..ir.core import I64, Atom, Size, Var, atom_of, swap_dim
-from ..ir.dims import DimLike, combine, form, of_symbol, symbols
-from .plan import (
-    Alloc,
-    Block,
-    Buffer,
-    Call,
-    Check,
-    For,
-    Grow,
-    If,
-    Load,
-    Reshape,
-    Scalar,
-    Set,
-    Stmt,
-    Store,
-    Update,
-    While,
-    Window,
-    blocks,
-    everywhere,
-)  # fmt: skip
+from ..ir.core import Atom, Size, Var
+from ..ir.dims import combine, of_symbol, symbols
+from .plan import Alloc, Block, Buffer, Call, Check, For, If, Scalar, Set, Stmt, Update, While, blocks, everywhere
 from .pull import scalars_of
 from .tidy import makes, reads
-
-Ranges = dict[Any, tuple[DimLike, DimLike]]
-Roots = Mapping[Buffer, Window]
+from .touches import Look, Ranges, Roots, Touch, behind, meeting
 
 SAFE_CALLS = frozenset({"matmul", "matmul_add", "row_blocks", "solve_triangular"})  # library routines that raise nothing
 
@@ -60,7 +36,7 @@ class Verdict:
     arrays: Mapping[Buffer, str] = field(default_factory=dict)
 
 
-def judge(loop: For, outside: Collection[Var], roots: Roots, ranges: Mapping[Any, tuple[DimLike, DimLike]]) -> Verdict:
+def judge(loop: For, outside: Collection[Var], roots: Roots, ranges: Ranges) -> Verdict:
     """`outside`: the scalars that are mentioned elsewhere. `roots`: other names for memory. `ranges`: of the indices around."""
     why = _raises(loop.body)
     if why:
@@ -73,7 +49,7 @@ def judge(loop: For, outside: Collection[Var], roots: Roots, ranges: Mapping[Any
         scalars[v] = how
     arrays: dict[Buffer, str] = {}
     for buffer, (now, then) in _touches(loop, roots, ranges).items():
-        clash = _clash(now, then, then[0].ranges)
+        clash = meeting(now, then, then[0].ranges)
         if clash is None:
             continue
         hows = {t.how for t in now}
@@ -98,101 +74,18 @@ def _raises(block: Block) -> str:
 # ---- memory
 
 
-@dataclass(frozen=True)
-class Touch:
-    """A cell, or some cells, of a buffer. `direct`: by its own name, not by that of a part of it."""
-
-    how: str  # "get", or as in a Store
-    cell: tuple[DimLike, ...] | None  # None: any
-    name: str
-    direct: bool
-    ranges: Ranges
-
-
 def _touches(loop: For, roots: Roots, ranges: Mapping[Any, Any]) -> dict[Buffer, tuple[list[Touch], list[Touch]]]:
     """What an iteration and a later one do to each buffer that is written and not their own."""
     known: Ranges = {**ranges, loop.index: (loop.lo, loop.hi)}
-    now = _Look(roots, known, {})
+    now = Look(roots, known, {})
     later = {loop.index: behind(loop.index, loop.hi, known)}
     later.update((s.index, behind(s.index, s.dealt[1], known)) for s in everywhere(loop.body) if isinstance(s, For) and s.dealt)
-    then = _Look(roots, known, later)
+    then = Look(roots, known, later)
     for look in (now, then):
         look.block(loop.body)
     own = {s.buffer for s in everywhere(loop.body) if isinstance(s, Alloc)}
     written = dict.fromkeys(b for b, ts in now.found.items() if b not in own and any(t.how != "get" for t in ts))
     return {b: (now.found[b], then.found[b]) for b in written}
-
-
-def behind(index: Var, hi: DimLike, ranges: Ranges) -> DimLike:
-    """The index of any iteration that comes after that of `index`."""
-    return ranged(ranges, combine(of_symbol(index), 1, 1), hi)
-
-
-class _Look:
-    """Collects what the statements of one iteration touch."""
-
-    def __init__(self, roots: Roots, ranges: Ranges, later: Mapping[Var, DimLike]) -> None:
-        self.roots, self.ranges = roots, ranges
-        self.env: dict[Var, Any] = {v: atom_of(d) for v, d in later.items()}
-        self.fixed = set(later)
-        self.found: dict[Buffer, list[Touch]] = {}
-
-    def block(self, block: Block) -> None:
-        for s in everywhere(block):
-            for v in makes(s):
-                if v.type == I64 and v not in self.env and not (isinstance(s, For) and s.dealt):
-                    self.env[v] = atom_of(unknown())
-        self.statements(block)
-
-    def statements(self, block: Block) -> None:
-        for s in block:
-            if isinstance(s, For) and not s.dealt:
-                self.env[s.index] = atom_of(ranged(self.ranges, self.dim(s.lo), self.dim(s.hi)))
-            elif isinstance(s, For) and s.dealt and s.index not in self.fixed:
-                self.ranges[s.index] = s.dealt
-            for how, buffer, prefix, rest in _accesses(s):
-                self.touch(how, buffer, prefix, rest)
-            for _, inner in blocks(s):
-                self.statements(inner)
-
-    def dim(self, d: DimLike) -> DimLike:
-        return swap_dim(d, self.env)
-
-    def touch(self, how: str, buffer: Buffer, prefix: Sequence[DimLike] | None, rest: Sequence[DimLike]) -> None:
-        name = buffer.hint if prefix is None else shown(buffer, (*prefix, *[":"] * len(rest)))
-        direct = buffer not in self.roots
-        while buffer in self.roots:
-            w = self.roots[buffer]
-            buffer, prefix, rest = w.buffer, w.prefix, w.shape
-        inner = [ranged(self.ranges, 0, self.dim(n)) for n in rest[1:]]
-        below = [unknown(), *inner] if rest else []  # from where on, is not said
-        cell = None if prefix is None else (*map(self.dim, prefix), *below)
-        self.found.setdefault(buffer, []).append(Touch(how, cell, name, direct, self.ranges))
-
-
-def _accesses(s: Stmt) -> Iterator[tuple[str, Buffer, Sequence[DimLike] | None, Sequence[DimLike]]]:
-    """How, which buffer, the leading index (None: anywhere), and the sizes of the axes below it."""
-    if isinstance(s, Load):
-        yield "get", s.buffer, s.index, ()
-    elif isinstance(s, Store):
-        yield s.how, s.buffer, s.index, ()
-    elif isinstance(s, Grow):
-        yield "=", s.buffer, None, ()
-    elif isinstance(s, Call):
-        for how, windows in (("get", s.ins), ("=", s.outs)):
-            for w in windows:
-                if isinstance(w, Window):
-                    yield how, w.buffer, w.prefix, w.shape
-
-
-def _clash(now: Sequence[Touch], then: Sequence[Touch], ranges: Ranges) -> tuple[Touch, Touch] | None:
-    for x in now:
-        for y in then:
-            if x.how == y.how == "get":
-                continue
-            if x.cell is None or y.cell is None or not differ(x.cell, y.cell, ranges):
-                return x, y
-    return None
 
 
 def _told(x: Touch, y: Touch) -> str:
@@ -202,11 +95,6 @@ def _told(x: Touch, y: Touch) -> str:
     if x.name == y.name:
         return f"{x.name} may be written by two iterations"
     return f"{x.name} and {y.name} may be one cell, written by two iterations"
-
-
-def shown(buffer: Buffer, index: Iterable[Any]) -> str:
-    parts = [d if isinstance(d, str) else form(d, lambda s: getattr(s, "hint", None) or repr(s)) for d in index]
-    return f"{buffer.hint}[{', '.join(parts)}]"
 
 
 # ---- scalars
@@ -299,8 +187,3 @@ class _Sum:
 
 
 _STEPS: dict[type, Callable[[_Sum, Any, Var], Var]] = {Scalar: _Sum.scalar, Set: _Sum.set, Update: _Sum.update}
-
-
-def other_names(body: Block) -> dict[Buffer, Window]:
-    """Memory that has another name."""
-    return {s.buffer: s.source for s in everywhere(body) if isinstance(s, Reshape)}

@@ -18,6 +18,7 @@ from .block import Block, End
 from .blocks import blocked
 from .constructs import CONSTRUCTS
 from .facts import Again, Facts, survey
+from .joined import joined
 from .merge import merged
 from .overwritten import overwritten
 from .parallel import parallelised
@@ -47,7 +48,7 @@ def schedule(fn: Fn) -> Plan:
 
 
 def _passed(plan: Plan) -> Plan:
-    for change in (overwritten, merged, parallelised, blocked, trailed, hoisted, stripped):
+    for change in (overwritten, merged, parallelised, blocked, trailed, hoisted, joined, stripped):
         plan = change(plan)
     return plan
 

@@ -27,9 +27,10 @@ from .plan import (
     Window,
     everywhere,
 )  # fmt: skip
-from .races import Ranges, judge, other_names
+from .races import judge
 from .rows import clash
 from .tidy import dim_vars, makes, reads, window_vars
+from .touches import Ranges, other_names
 
 
 class PlanError(InternalError):
