@@ -28,6 +28,7 @@ from .strips import stripped
 from .tasks import Place
 from .tidy import hoisted, tidy
 from .trails import trailed
+from .turned import turned
 from .verify import verify_plan
 from .write import Attempt
 
@@ -48,7 +49,7 @@ def schedule(fn: Fn) -> Plan:
 
 
 def _passed(plan: Plan) -> Plan:
-    for change in (overwritten, merged, parallelised, blocked, trailed, hoisted, joined, stripped):
+    for change in (overwritten, merged, parallelised, blocked, trailed, hoisted, joined, stripped, turned):
         plan = change(plan)
     return plan
 
