@@ -46,22 +46,19 @@ from .plan import (
     Load,
     Plan,
     Scalar,
-    Set,
     Stmt,
     Store,
-    Update,
     While,
     Window,
     everywhere,
     map_blocks,
 )  # fmt: skip
 from .races import judge
-from .rows import Names, Uses, may_raise
+from .rows import PLAIN, Names, Uses, may_raise
 from .strips import narrow_sums, pays
 from .tidy import dim_vars, makes, narrowed, pruned, read_buffers, reads
 from .touches import Look, Ranges, follower, meeting, other_names
 
-PLAIN = (Scalar, Load, Store, Set, Update, If, For)
 REACH = 24  # statements from a loop to the one that it joins
 MANY = 12  # arrays: with more, streams from memory and what LLVM asks of pairs of them cost more than the loop
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TypeGuard
 
 from ..ir.affine import at_least
 from ..ir.core import I64, Var, atom_of, dim_of
@@ -45,7 +46,7 @@ def turned(plan: Plan) -> Plan:
     return pruned(replace(plan, body=_block(other_names(plan.body), plan.body, scope)))
 
 
-def _chooses(s: Stmt) -> bool:
+def _chooses(s: Stmt) -> TypeGuard[Scalar]:
     return isinstance(s, Scalar) and s.op.name == "where" and s.out.type == I64
 
 
@@ -65,10 +66,10 @@ def _turn(s: For, scope: Scope, windows: Windows) -> For:
     if verdict.why or verdict.arrays:
         return s
     j = Var(I64, "j")
-    some = next(t for t in s.body if isinstance(t, Scalar) and t.out in steps)
+    some = next(t for t in s.body if _chooses(t) and t.out in steps)
     out: list[Stmt] = [*_around(j, -c, s.hi, replace(some, out=s.index, where=None), s)]
     for t in s.body:
-        if isinstance(t, Scalar) and t.out in steps:
+        if _chooses(t) and t.out in steps:
             out += _around(j, steps[t.out] - c, s.hi, t, s)
         else:
             out.append(t)
@@ -81,7 +82,7 @@ def steps_of(s: For) -> dict[Var, int]:
     if s.lo != 0 or s.reverse or not innermost(s) or not plain(s):
         return {}
     tests = {t.out: t for t in s.body if isinstance(t, Scalar) and t.op.name == "lt"}
-    found = {t.out: _step(t, tests, s) for t in s.body if _chooses(t) and isinstance(t, Scalar)}
+    found = {t.out: _step(t, tests, s) for t in s.body if _chooses(t)}
     return {v: d for v, d in found.items() if d is not None}
 
 
